@@ -1,0 +1,265 @@
+"""Recorded work: put in the caller's transaction, claimed in batches, settled under a fence.
+
+Claiming is one UPDATE of at most ``limit`` due rows (``SKIP LOCKED`` on PostgreSQL, BEGIN IMMEDIATE on SQLite).
+Leases run on the machine's clock, due times on the program's: moving the program's clock ends no lease.
+"""
+
+import random
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, is_dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, insert, or_, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from miniapp import db
+from miniapp.core import audit
+from miniapp.core.clock import now, real_now
+from miniapp.core.errors import Missing, Refused
+from miniapp.outbox.jobs import Task
+from miniapp.outbox.models import Attempt, Beat, Event, Work
+
+CHANNEL = "miniapp_outbox"
+wake = threading.Event()
+"""Set when work was committed in this process."""
+
+
+def put(
+    session: Session, job: str, *, key: str, delay: timedelta | None = None, **payload: Any
+) -> bool:
+    """Record one intention in the caller's transaction. The same (job, key) again is nothing; answers if new.
+
+    Payloads hold ids and numbers only: never a payment code, a key or what a customer typed.
+    """
+    moment = now()
+    row = {
+        "job": job,
+        "key": key,
+        "payload": payload,
+        "state": "ready",
+        "due_at": moment + (delay or timedelta()),
+        "attempts": 0,
+        "fence": 0,
+        "called": False,
+        "created_at": moment,
+    }
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(Work).values(row).on_conflict_do_nothing(index_elements=["job", "key"])
+    is_new = session.execute(statement).rowcount == 1  # type: ignore[attr-defined]
+    _wake_later(session)
+    return is_new
+
+
+def announce(session: Session, event: Any) -> None:
+    """Record a fact (a frozen dataclass of plain values) in the caller's transaction."""
+    if not is_dataclass(event) or isinstance(event, type):
+        raise TypeError("an event is a frozen dataclass")
+    session.add(Event(name=type(event).__name__, facts=asdict(event), at=now(), is_fanned=False))
+    _wake_later(session)
+
+
+def fan_out(after: Mapping[str, Iterable[str]], *, limit: int = 100) -> int:
+    """Turn announced events into work, one work per listening job; answers how many events."""
+    with db.transaction() as session:
+        query = select(Event).where(Event.is_fanned.is_(False)).order_by(Event.id).limit(limit)
+        events = session.scalars(query.with_for_update(skip_locked=True)).all()
+        for event in events:
+            event.is_fanned = True
+            for job in after.get(event.name, ()):
+                put(session, job, key=f"event:{event.id}", **event.facts)
+        return len(events)
+
+
+def has_news() -> bool:
+    """Is there an event that nobody has turned into work yet?"""
+    with db.reading() as session:
+        return session.scalar(select(Event.id).where(Event.is_fanned.is_(False)).limit(1)) is not None
+
+
+def claim(*, limit: int, lease: timedelta, jobs: Iterable[str] | None = None) -> list[tuple[str, bool, Task]]:
+    """Lease up to ``limit`` due rows: (job, may a call have gone out unrecorded, task) each."""
+    moment, machine = now(), real_now()
+    with db.transaction() as session:
+        due = (
+            select(Work.id)
+            .where(
+                or_(
+                    (Work.state == "ready") & (Work.due_at <= moment),
+                    (Work.state == "leased") & (Work.lease_until < machine),
+                )
+            )
+            .order_by(Work.due_at, Work.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        if jobs is not None:
+            due = due.where(Work.job.in_(list(jobs)))
+        rows = session.execute(
+            update(Work)
+            .where(Work.id.in_(due.scalar_subquery()))
+            .values(
+                state="leased",
+                fence=Work.fence + 1,
+                attempts=Work.attempts + 1,
+                lease_until=machine + lease,
+            )
+            .returning(Work.id, Work.job, Work.key, Work.payload, Work.fence, Work.attempts, Work.called)
+            .execution_options(synchronize_session=False)
+        ).all()
+    return [
+        (row.job, row.called, Task(row.id, row.key, row.payload, row.fence, row.attempts)) for row in rows
+    ]
+
+
+def mark_called(work_id: int, *, fence: int) -> bool:
+    """Commit that a call is about to go out. False: the lease was lost, so do not call."""
+    return _settle(work_id, fence, called=True)
+
+
+def mark_uncalled(work_id: int, *, fence: int) -> bool:
+    """A query has proved that the call never arrived."""
+    return _settle(work_id, fence, called=False)
+
+
+def finish(work_id: int, *, fence: int, detail: str = "") -> bool:
+    """Done. False: the fence was stale; only the attempt is kept."""
+    return _settle(work_id, fence, result="done", detail=detail, state="done", ended_at=now())
+
+
+def finish_many(ended: Iterable[tuple[int, int]]) -> int:
+    """Finish several (work id, fence) at once; answers how many fences were good."""
+    good = 0
+    with db.transaction() as session:
+        for work_id, fence in ended:
+            changed = session.execute(
+                update(Work)
+                .where(Work.id == work_id, Work.fence == fence, Work.state == "leased")
+                .values(state="done", ended_at=now(), lease_until=None)
+                .execution_options(synchronize_session=False)
+            ).rowcount  # type: ignore[attr-defined]
+            good += changed
+            if not changed:
+                session.add(Attempt(work_id=work_id, fence=fence, at=now(), result="stale"))
+    return good
+
+
+def postpone(work_id: int, *, fence: int, after: timedelta, reason: str, counts: bool = True) -> bool:
+    """Try again later. ``counts`` False gives the attempt back (waiting for somebody is no failure)."""
+    values: dict[str, Any] = {"state": "ready", "due_at": now() + after, "reason": reason[:2000]}
+    if not counts:
+        values["attempts"] = Work.attempts - 1
+    return _settle(work_id, fence, result="later", detail=reason, **values)
+
+
+def bury(work_id: int, *, fence: int, reason: str) -> bool:
+    """No more tries: a person sees it, with the reason."""
+    return _settle(
+        work_id, fence, result="dead", detail=reason, state="dead", ended_at=now(), reason=reason[:2000]
+    )
+
+
+def dig_up(work_id: int, *, by: str, why: str = "") -> None:
+    """A person wants a dead row tried again; ``called`` stays, so it is queried first. Raises Missing, Refused."""
+    with db.transaction() as session:
+        work = session.get(Work, work_id, with_for_update=True)
+        if work is None:
+            raise Missing("core.not_found")
+        if work.state != "dead":
+            raise Refused("outbox.not_dead")
+        work.state, work.attempts, work.due_at, work.ended_at = "ready", 0, now(), None
+        audit.note(session, "work", work.id, "retry", by=by, before="dead", after="ready", why=why)
+        _wake_later(session)
+
+
+def give_up(work_id: int, *, by: str, why: str) -> None:
+    """A person ends a dead row for good, with a reason. Raises Missing, Refused."""
+    with db.transaction() as session:
+        work = session.get(Work, work_id, with_for_update=True)
+        if work is None:
+            raise Missing("core.not_found")
+        if work.state != "dead":
+            raise Refused("outbox.not_dead")
+        work.state = "done"
+        audit.note(session, "work", work.id, "give_up", by=by, before="dead", after="done", why=why)
+
+
+def backoff(attempts: int, *, first: timedelta, longest: timedelta) -> timedelta:
+    """Doubling from ``first`` up to ``longest``, ±20 % so that a crowd does not return at once."""
+    seconds = min(first.total_seconds() * 2 ** min(attempts - 1, 20), longest.total_seconds())
+    return timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # noqa: S311
+
+
+def beat(worker: str) -> None:
+    """The worker is alive."""
+    with db.transaction() as session:
+        row = session.get(Beat, worker)
+        if row is None:
+            session.add(Beat(worker=worker, at=now()))
+        else:
+            row.at = now()
+
+
+def _settle(
+    work_id: int, fence: int, *, result: str | None = None, detail: str = "", **values: Any
+) -> bool:
+    with db.transaction() as session:
+        if "state" in values:
+            values["lease_until"] = None
+        changed = session.execute(
+            update(Work)
+            .where(Work.id == work_id, Work.fence == fence, Work.state == "leased")
+            .values(**values)
+            .execution_options(synchronize_session=False)
+        ).rowcount  # type: ignore[attr-defined]
+        if result is not None or not changed:
+            session.execute(
+                insert(Attempt).values(
+                    work_id=work_id,
+                    fence=fence,
+                    at=now(),
+                    result=result if changed else "stale",
+                    detail=detail[:2000],
+                )
+            )
+        return bool(changed)
+
+
+def _wake_later(session: Session) -> None:
+    if session.get_bind().dialect.name == "postgresql":
+        if not session.info.get("outbox_notified"):
+            session.execute(select(func.pg_notify(CHANNEL, "")))
+            session.info["outbox_notified"] = True
+    db.after_commit(wake.set)
+
+
+def listen(stop: threading.Event) -> None:
+    """Set ``wake`` when another process commits work (PostgreSQL only); ends with ``stop``."""
+    while not stop.is_set():
+        connection = db.engine().raw_connection()
+        try:
+            driver: Any = connection.driver_connection
+            driver.autocommit = True
+            driver.execute(f"LISTEN {CHANNEL}")
+            while not stop.is_set():
+                for _ in driver.notifies(timeout=1.0, stop_after=1):
+                    wake.set()
+        except Exception:  # noqa: BLE001  a lost listener only means polling until it is back
+            stop.wait(1.0)
+        finally:
+            connection.invalidate()
+
+
+def count_by_state(session: Session) -> dict[str, int]:
+    """How much work there is in each state that is not done."""
+    rows = session.execute(
+        select(Work.state, func.count()).where(Work.state != "done").group_by(Work.state)
+    )
+    return {state: number for state, number in rows}
+
+
+def check_connection(session: Session) -> None:
+    """Raise if the database does not answer."""
+    session.execute(text("SELECT 1"))
