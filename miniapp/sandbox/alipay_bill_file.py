@@ -166,7 +166,7 @@ def with_a_duplicate(rows: list[BillRow]) -> list[BillRow]:
 class _GbkName(zipfile.ZipInfo):
     """An entry whose name is written as GBK bytes with bit 11 unset, which zipfile itself never does."""
 
-    def _encodeFilenameFlags(self) -> tuple[bytes, int]:  # noqa: N802 - zipfile's own name
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:
         return self.filename.encode("gb18030"), self.flag_bits & ~0x800
 
 

@@ -21,7 +21,9 @@ _STATUS = re.compile(r"http_(\d{3})(_but_done)?$")
 _TAG = re.compile(r"<(\w+)>(?:<!\[CDATA\[(.*?)\]\]>|([^<]*))</\1>", re.S)
 
 
-def door(world: World, name: str, *, fields: Callable[[], dict[str, str]] | None = None) -> Callable[[View], View]:
+def door(
+    world: World, name: str, *, fields: Callable[[], dict[str, str]] | None = None
+) -> Callable[[View], View]:
     """Wrap a view as the door `name`. `fields` gives what a fault's `match` is compared with; else `request_fields`."""
 
     def wrap(view: View) -> View:
@@ -54,9 +56,9 @@ def fault() -> Fault | None:
 def request_fields() -> dict[str, str]:
     """Flat fields of the request: query, form, JSON (also inside `biz_content`), simple XML elements."""
     body = request.get_data(cache=True)
-    found = {key: value for key, value in request.args.items()}
+    found = dict(request.args.items())
     if request.mimetype == "application/x-www-form-urlencoded":
-        found |= {key: value for key, value in request.form.items()}
+        found |= dict(request.form.items())
     elif body[:1] == b"<":
         text = body.decode("utf-8", "replace")
         found |= {m[1]: m[2] if m[2] is not None else m[3] for m in _TAG.finditer(text)}

@@ -79,7 +79,9 @@ class Faults:
     def on(self, door: str, word: str) -> Fault | None:
         """A lasting switch that a door looks at without using it up (`times` null)."""
         with self._lock:
-            return next((f for f in self._faults if f.door == door and f.word == word and f.times is None), None)
+            return next(
+                (f for f in self._faults if f.door == door and f.word == word and f.times is None), None
+            )
 
     def list(self) -> list[dict[str, Any]]:
         """All switches with how often each was taken."""
