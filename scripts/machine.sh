@@ -87,5 +87,5 @@ install_locked() {
   if command -v uv >/dev/null 2>&1 && uv pip install -q --python .venv/bin/python "$@" 2>/dev/null; then
     return 0
   fi
-  .venv/bin/python -m pip install -q --disable-pip-version-check "$@" </dev/null >&2
+  .venv/bin/python -m pip install -q --use-pep517 --disable-pip-version-check "$@" </dev/null >&2
 }
