@@ -27,9 +27,7 @@ wake = threading.Event()
 """Set when work was committed in this process."""
 
 
-def put(
-    session: Session, job: str, *, key: str, delay: timedelta | None = None, **payload: Any
-) -> bool:
+def put(session: Session, job: str, *, key: str, delay: timedelta | None = None, **payload: Any) -> bool:
     """Record one intention in the caller's transaction. The same (job, key) again is nothing; answers if new.
 
     Payloads hold ids and numbers only: never a payment code, a key or what a customer typed.
@@ -202,9 +200,7 @@ def beat(worker: str) -> None:
             row.at = now()
 
 
-def _settle(
-    work_id: int, fence: int, *, result: str | None = None, detail: str = "", **values: Any
-) -> bool:
+def _settle(work_id: int, fence: int, *, result: str | None = None, detail: str = "", **values: Any) -> bool:
     with db.transaction() as session:
         if "state" in values:
             values["lease_until"] = None
@@ -254,9 +250,7 @@ def listen(stop: threading.Event) -> None:
 
 def count_by_state(session: Session) -> dict[str, int]:
     """How much work there is in each state that is not done."""
-    rows = session.execute(
-        select(Work.state, func.count()).where(Work.state != "done").group_by(Work.state)
-    )
+    rows = session.execute(select(Work.state, func.count()).where(Work.state != "done").group_by(Work.state))
     return {state: number for state, number in rows}
 
 

@@ -41,6 +41,8 @@ class Worker:
         self.lease, self.threads = lease, threads
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._stop = threading.Event()
+        self._running = 0
+        self._count = threading.Lock()
 
     def start(self) -> threading.Thread:
         """Run in a thread of this process (the embedded form)."""
@@ -74,13 +76,21 @@ class Worker:
     def round(self, pool: ThreadPoolExecutor | None = None) -> int:
         """One pass; answers how many events and works it met. Without a pool everything runs here (tests)."""
         fanned = service.fan_out(self.after) if service.has_news() else 0
-        claimed = service.claim(limit=BATCH, lease=self.lease)
-        if pool is None:
-            for job, called, task in claimed:
+        free = BATCH if pool is None else self.threads - self._running
+        claimed = service.claim(limit=min(BATCH, free), lease=self.lease) if free > 0 else []
+        for job, called, task in claimed:
+            if pool is None:
                 self.run_one(job, called, task)
-        else:
-            list(pool.map(lambda one: self.run_one(*one), claimed))
+            else:
+                with self._count:
+                    self._running += 1
+                pool.submit(self.run_one, job, called, task).add_done_callback(self._one_ended)
         return fanned + len(claimed)
+
+    def _one_ended(self, _future: object) -> None:
+        with self._count:
+            self._running -= 1
+        service.wake.set()
 
     def drain(self, *, rounds: int = 200) -> int:
         """Work until nothing is due (commands and tests); answers how much was met."""
