@@ -21,6 +21,7 @@ import psycopg
 import pytest
 
 from miniapp import db
+from miniapp.migrations import running
 from tests.processes import Process, clean_environment, free_port
 
 KINDS = ("sqlite", "postgresql")
@@ -183,7 +184,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def migrate(url: str) -> None:
     """Make the whole schema in an empty database, by the same path as ``miniapp db upgrade``."""
     db.configure(url)
-    db.Base.metadata.create_all(db.engine())
+    running.upgrade(db.engine())
     db.engine().dispose()
 
 
