@@ -107,7 +107,7 @@ class Cluster:
         self.server = Process(
             "postgresql", command, env=clean_environment(), log=self.folder / "server.log", cwd=self.folder
         )
-        self.server.wait_for_port(self.port)
+        self.server.wait_until(self._answers, "answering database server")
 
     def url(self, name: str) -> str:
         """The address of one database for SQLAlchemy with psycopg 3."""
@@ -130,6 +130,13 @@ class Cluster:
             self.server.wait(seconds=10)
         self.server.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _answers(self) -> bool:
+        try:
+            self._execute("SELECT 1")
+        except psycopg.OperationalError:  # nobody listens yet, or it is still starting up
+            return False
+        return True
 
     def _execute(self, statement: str) -> None:
         with psycopg.connect(

@@ -130,7 +130,11 @@ def nothing_is_too_long(project: Project) -> Iterator[str]:
 def templates_are_used_and_there(project: Project) -> Iterator[str]:
     """Each template named anywhere exists, and each one that exists is named."""
     folder = project.root / "templates"
-    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.suffix in (".html", ".txt", ".xml")}
+    there = {
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.suffix in (".html", ".txt", ".xml")
+    }
     named = {
         text
         for module in project.modules

@@ -78,11 +78,21 @@ class Process:
 
     def wait_for_port(self, port: int, *, host: str = "127.0.0.1", seconds: float = 30) -> None:
         """Return once something accepts connections there. Raises AssertionError with the log, if nothing does."""
-        self._wait(lambda: _accepts(host, port), f"port {port}", seconds)
+        self.wait_until(lambda: _accepts(host, port), f"port {port}", seconds=seconds)
 
     def wait_for_text(self, text: str, *, seconds: float = 30) -> None:
         """Return once the log contains the text. Raises AssertionError with the log, if it never does."""
-        self._wait(lambda: text in self.said, repr(text), seconds)
+        self.wait_until(lambda: text in self.said, repr(text), seconds=seconds)
+
+    def wait_until(self, arrived: Callable[[], bool], what: str, *, seconds: float = 30) -> None:
+        """Return once ``arrived()``. Raises AssertionError with the log, when it takes too long or the process ends."""
+        until = time.monotonic() + seconds
+        while not arrived():
+            ended = self._child.poll() is not None
+            if ended or time.monotonic() > until:
+                state = f"ended with {self._child.returncode}" if ended else f"waited {seconds} s"
+                raise AssertionError(f"{self.name}: no {what} ({state})\n{self.said[-8000:]}")
+            time.sleep(0.02)
 
     def wait(self, *, seconds: float = 30) -> int:
         """Its exit status, once it has ended by itself."""
@@ -105,15 +115,6 @@ class Process:
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         return self._child.wait(10)
-
-    def _wait(self, arrived: Callable[[], bool], what: str, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while not arrived():
-            ended = self._child.poll() is not None
-            if ended or time.monotonic() > until:
-                state = f"ended with {self._child.returncode}" if ended else f"waited {seconds} s"
-                raise AssertionError(f"{self.name}: no {what} ({state})\n{self.said[-8000:]}")
-            time.sleep(0.02)
 
 
 class Processes:
