@@ -49,6 +49,14 @@ class World:
         """The same, on Beijing's wall clock."""
         return self.now().astimezone(BEIJING)
 
+    def wire_seconds(self) -> int:
+        """Unix time for freshness of signatures on the wire: the machine's, as receivers judge it by theirs."""
+        return int(datetime.now(UTC).timestamp())
+
+    def fresh(self, seconds: int, window: int = 300) -> bool:
+        """Whether a caller's Unix time is near the machine's or this world's."""
+        return any(abs(seconds - at) <= window for at in (self.wire_seconds(), self.now().timestamp()))
+
     def clock_offset(self) -> float:
         """Seconds added to the machine's clock; 0 without a file."""
         try:
