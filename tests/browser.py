@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
 
-from tests.network import is_here
+from tests.guards.network_guard import is_here
 from tests.processes import ROOT
 
 CHROMIUM = Path("/usr/bin/chromium")

@@ -51,13 +51,7 @@ def steps_never_commit(project: Project) -> Iterator[str]:
             continue
         for call in calls(function.body):
             meaning = module.meaning(call.func)
-            ends = isinstance(call.func, ast.Attribute) and call.func.attr in (
-                "commit",
-                "rollback",
-                "close",
-                "begin",
-            )
-            if meaning in (TRANSACTION, "miniapp.db.reading") or (ends and _is_session(call.func)):
+            if meaning in (TRANSACTION, "miniapp.db.reading") or _ends_session(call):
                 yield f"{name}:{call.lineno} is a step, but ends or opens a transaction"
 
 
@@ -205,8 +199,14 @@ RULES: list[Callable[[Project], Iterator[str]]] = [
 ]
 
 
-def _is_session(call: ast.Attribute) -> bool:
-    return isinstance(call.value, ast.Name) and call.value.id == "session"
+def _ends_session(call: ast.Call) -> bool:
+    method = call.func
+    return (
+        isinstance(method, ast.Attribute)
+        and method.attr in ("commit", "rollback", "close", "begin")
+        and isinstance(method.value, ast.Name)
+        and method.value.id == "session"
+    )
 
 
 def _calls_in_transactions(project: Project) -> Iterator[tuple[str, Module, ast.Call]]:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.guards import network_guard
+
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
@@ -149,10 +151,13 @@ class Processes:
 
     def stop_all(self) -> None:
         """End the last started first; print what each said, which pytest shows for a failed test only."""
+        outside = []
         for process in reversed(self.started):
             process.stop()
+            outside += [line for line in process.said.splitlines() if line.startswith(network_guard.SAID)]
             print(f"--- {process.name} (exit {process.exit_status}): {process.log}\n{process.said[-6000:]}")
         self.started.clear()
+        assert not outside, f"called outside this machine: {outside}"
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -162,6 +167,7 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         "PATH": f"{BIN}:/usr/sbin:/usr/bin:/sbin:/bin",
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": str(ROOT / "tests" / "guards"),
         "MINIAPP_ENV": "test",
         **kept,
         **(extra or {}),

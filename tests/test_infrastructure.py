@@ -14,7 +14,7 @@ from miniapp.core import clock as program_clock
 from tests.browser import Windows, shoot
 from tests.clocks import Clock
 from tests.databases import Database
-from tests.network import OutsideCall
+from tests.guards.network_guard import OutsideCall
 from tests.processes import Processes, free_port
 
 
@@ -45,6 +45,15 @@ def test_a_call_outside_is_refused_and_remembered(closed_network: list[str]) -> 
 
     assert closed_network == ["192.0.2.1", "example.com"]
     closed_network.clear()
+
+
+def test_a_started_program_cannot_call_outside_either(tmp_path: Path) -> None:
+    started = Processes(tmp_path)
+    call = "import urllib.request as u\ntry: u.urlopen('http://example.com/')\nexcept OSError: pass"
+    assert started.start("caller", "python", "-c", call).wait() == 0
+
+    with pytest.raises(AssertionError, match=r"example\.com"):
+        started.stop_all()
 
 
 def test_a_killed_process_is_gone_with_its_children(processes: Processes) -> None:
