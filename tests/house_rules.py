@@ -124,16 +124,12 @@ def nothing_is_too_long(project: Project) -> Iterator[str]:
 def templates_are_used_and_there(project: Project) -> Iterator[str]:
     """Each template named anywhere exists, and each one that exists is named."""
     folder = project.root / "templates"
-    there = {
-        str(path.relative_to(folder))
-        for path in folder.rglob("*")
-        if path.suffix in (".html", ".txt", ".xml")
-    }
+    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.suffix in (".html", ".txt")}
     named = {
         text
         for module in project.modules
         for text in _texts(module.tree)
-        if re.fullmatch(r"[\w./-]+\.(html|txt|xml)", text)
+        if re.fullmatch(r"[\w./-]+\.(html|txt)", text)
     }
     for path in there:
         named |= set(
@@ -153,7 +149,7 @@ def words_are_said_and_there(project: Project) -> Iterator[str]:
         used |= _texts(module.tree)
         prefixes |= _prefixes(module.tree)
         for node in ast.walk(module.tree):
-            key = _said_key(node)
+            key = _said_key(module, node)
             if key is not None and key not in keys:
                 yield f"{module.name}:{node.lineno} says {key!r}, which no catalogue has"  # type: ignore[attr-defined]
     for path in (project.root / "templates").rglob("*.html"):
@@ -277,12 +273,16 @@ def _prefixes(tree: ast.AST) -> set[str]:
     return {text for text in texts if re.fullmatch(r"[a-z_]+\.[\w.]*", text)}
 
 
-def _said_key(node: ast.AST) -> str | None:
+def _said_key(module: Module, node: ast.AST) -> str | None:
     if not (isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)):
         return None
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    origin, _, name = (module.meaning(node.func) or "").rpartition(".")
+    says = (origin == "miniapp.core.errors" and name in FAILURES) or (origin, name) == (
+        "miniapp.core.text",
+        "say",
+    )
     key = node.args[0].value
-    return key if name in FAILURES | {"say"} and isinstance(key, str) else None
+    return key if says and isinstance(key, str) else None
 
 
 def _catalogue(project: Project) -> set[str]:

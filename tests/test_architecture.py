@@ -105,7 +105,9 @@ BREACHES = [
     ),
     (
         words_are_said_and_there,
-        {"miniapp/titles/service.py": "def add():\n    raise Refused('titles.gone')\n"},
+        {
+            "miniapp/titles/service.py": "from miniapp.core.errors import Refused\ndef add():\n    raise Refused('titles.gone')\n"
+        },
     ),
     (words_are_said_and_there, {"miniapp/core/texts/titles.toml": '"titles.lonely" = "没有人说"\n'}),
     (
