@@ -8,13 +8,13 @@ RUN_PACKAGES="python3-venv ca-certificates fonts-wqy-zenhei"
 TEST_PACKAGES="$RUN_PACKAGES fonts-noto-cjk chromium postgresql-15 postgresql-client-15 cups-ipp-utils
   avahi-daemon dbus zbar-tools poppler-utils qpdf procps libatomic1"
 
-tell() { printf '%s\n' "$*" >&2; }
+tell() { printf '%s\n' "$@" >&2; }
 
 # packages NAME...: sees that each is installed; installs what is missing where we may, else prints the line to run and ends.
 packages() {
   if ! command -v dpkg-query >/dev/null 2>&1; then
-    tell "这里不是 Debian：请自行备好 Python 3.11 和与这些软件包相当的程序，再设 MINIAPP_PACKAGES=present 重试：" "$@"
     [ "${MINIAPP_PACKAGES:-}" = present ] && return 0
+    tell "这里不是 Debian：请自行备好 Python 3.11 和与这些软件包相当的程序，再设 MINIAPP_PACKAGES=present 重试：" "  $*"
     exit 1
   fi
   missing=$(missing_of "$@")
