@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from .alipay_amounts import yuan
+from miniapp.sandbox.alipay_amounts import yuan
 
 DETAIL_COLUMNS = (
     "支付宝交易号,商户订单号,业务类型,商品名称,创建时间,完成时间,门店编号,门店名称,操作员,终端号,对方账户,"
@@ -20,6 +20,7 @@ SUMMARY_COLUMNS = (
     "卡消费金额（元）,服务费（元）,分润（元）,实收净额（元）"
 )
 FEE_PER_100_000 = 380
+FIRST_ROW = 5  # counted from 0: four headings and the columns stand before it
 TRADE, REFUND = "交易", "退款"
 
 
@@ -72,10 +73,18 @@ def fee_fen(receipt_fen: int) -> int:
     return -fee if receipt_fen > 0 else fee
 
 
-def archive(rows: list[BillRow], heading: Heading, *, crlf: bool, summary_first: bool) -> bytes:
-    """The zip as downloaded: two entries, names in GBK bytes without the flag for UTF-8."""
+def archive(
+    rows: list[BillRow], heading: Heading, *, crlf: bool, summary_first: bool, footer_off: bool = False
+) -> bytes:
+    """The zip as downloaded: two entries, names in GBK bytes without the flag for UTF-8.
+
+    `footer_off`: the detail's totals were counted before its first row was taken out.
+    """
+    lines = detail(rows, heading)
+    if footer_off:
+        del lines[FIRST_ROW : FIRST_ROW + min(1, len(rows))]
     entries = [
-        (f"{heading.account}_{heading.label}_业务明细.csv", detail(rows, heading)),
+        (f"{heading.account}_{heading.label}_业务明细.csv", lines),
         (f"{heading.account}_{heading.label}_业务明细(汇总).csv", summary(rows, heading)),
     ]
     if summary_first:
@@ -127,8 +136,8 @@ def summary(rows: Iterable[BillRow], heading: Heading) -> list[str]:
 
 
 def without_one(rows: list[BillRow]) -> list[BillRow]:
-    """The first row is missing."""
-    return rows[1:]
+    """The last row is missing: the other damages touch the first, so each can be told from the other."""
+    return rows[:-1]
 
 
 def with_a_stranger(rows: list[BillRow], *, day: date) -> list[BillRow]:

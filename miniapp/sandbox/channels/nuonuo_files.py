@@ -24,7 +24,7 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
-from .nuonuo_rules import Line
+from miniapp.sandbox.channels.nuonuo_rules import Line
 
 PAGE = (210 * mm, 140 * mm)
 DARK_RED = Color(0.5, 0, 0)
@@ -172,7 +172,8 @@ def capitals(amount: Decimal) -> str:
     text = f"{text}圆" if whole else ""
     if not jiao and not rest:
         return (text or "零圆") + "整"
-    text += f"{digits[jiao]}角" if jiao else ("零" if whole else "")
+    text += "零" if whole and (not jiao or whole % 10 == 0) else ""
+    text += f"{digits[jiao]}角" if jiao else ""
     return text + (f"{digits[rest]}分" if rest else "整")
 
 
