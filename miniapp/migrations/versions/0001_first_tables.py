@@ -308,6 +308,31 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_web_session_subject_id"), ["subject_id"], unique=False)
 
     op.create_table(
+        "bill_day",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("company_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("bill_date", sa.Date(), nullable=False),
+        sa.Column("state", sa.String(length=12), nullable=False),
+        sa.Column("round", sa.Integer(), nullable=False),
+        sa.Column("submitted_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("confirmed_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("closed_at", db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("totals", sa.JSON(), nullable=True),
+        sa.CheckConstraint(
+            "(state IN ('closed', 'reopening')) = (closed_at IS NOT NULL) AND (closed_at IS NULL OR (totals IS NOT NULL AND submitted_by_id IS NOT NULL AND confirmed_by_id IS NOT NULL))",
+            name=op.f("ck_bill_day_closed"),
+        ),
+        sa.CheckConstraint(
+            "state IN ('open', 'submitted', 'closed', 'reopening')", name=op.f("ck_bill_day_state")
+        ),
+        sa.CheckConstraint("submitted_by_id <> confirmed_by_id", name=op.f("ck_bill_day_two_persons")),
+        sa.ForeignKeyConstraint(["company_id"], ["company.id"], name=op.f("fk_bill_day_company_id")),
+        sa.ForeignKeyConstraint(["confirmed_by_id"], ["staff.id"], name=op.f("fk_bill_day_confirmed_by_id")),
+        sa.ForeignKeyConstraint(["submitted_by_id"], ["staff.id"], name=op.f("fk_bill_day_submitted_by_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bill_day")),
+        sa.UniqueConstraint("company_id", "bill_date", name=op.f("uq_bill_day_company_id_bill_date")),
+    )
+    op.create_table(
         "binding_code",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -381,6 +406,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=24), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("approved_version", sa.Integer(), nullable=True),
+        sa.Column("approvals", sa.Integer(), nullable=False),
         sa.Column("confirm_code", sa.String(length=8), nullable=True),
         sa.Column("amount_fen", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.String(length=20), nullable=False),
@@ -574,6 +600,133 @@ def upgrade() -> None:
             unique=True,
             sqlite_where=sa.text("deleted_at IS NULL"),
             postgresql_where=sa.text("deleted_at IS NULL"),
+        )
+
+    op.create_table(
+        "batch",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "merchant_account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("company_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("bill_date", sa.Date(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("is_superseded", sa.Boolean(), nullable=False),
+        sa.Column("is_empty_day", sa.Boolean(), nullable=False),
+        sa.Column("totals", sa.JSON(), nullable=False),
+        sa.Column("made_at", db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("read_at", db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("done_at", db.UtcDateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("(state = 'done') = (done_at IS NOT NULL)", name=op.f("ck_batch_done")),
+        sa.CheckConstraint("state IN ('open', 'done')", name=op.f("ck_batch_state")),
+        sa.ForeignKeyConstraint(["company_id"], ["company.id"], name=op.f("fk_batch_company_id")),
+        sa.ForeignKeyConstraint(
+            ["merchant_account_id"], ["merchant_account.id"], name=op.f("fk_batch_merchant_account_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_batch")),
+        sa.UniqueConstraint(
+            "merchant_account_id",
+            "bill_date",
+            "version",
+            name=op.f("uq_batch_merchant_account_id_bill_date_version"),
+        ),
+    )
+    with op.batch_alter_table("batch", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_batch_company_id_bill_date"), ["company_id", "bill_date"], unique=False
+        )
+        batch_op.create_index(
+            "ux_batch_deciding",
+            ["merchant_account_id", "bill_date"],
+            unique=True,
+            sqlite_where=sa.text("state = 'done' AND NOT is_superseded"),
+            postgresql_where=sa.text("state = 'done' AND NOT is_superseded"),
+        )
+
+    op.create_table(
+        "bill_file",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "merchant_account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("bill_date", sa.Date(), nullable=False),
+        sa.Column("layout", sa.String(length=60), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("totals", sa.JSON(), nullable=False),
+        sa.Column("trailer", sa.String(length=10), nullable=False),
+        sa.Column("source", sa.String(length=10), nullable=False),
+        sa.Column("taken_at", db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("taken_by", sa.String(length=80), nullable=False),
+        sa.CheckConstraint("source IN ('fetched', 'imported')", name=op.f("ck_bill_file_source")),
+        sa.ForeignKeyConstraint(
+            ["merchant_account_id"], ["merchant_account.id"], name=op.f("fk_bill_file_merchant_account_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bill_file")),
+        sa.UniqueConstraint(
+            "merchant_account_id",
+            "bill_date",
+            "layout",
+            "sha256",
+            name=op.f("uq_bill_file_merchant_account_id_bill_date_layout_sha256"),
+        ),
+    )
+    with op.batch_alter_table("bill_file", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_bill_file_sha256"), ["sha256"], unique=False)
+
+    op.create_table(
+        "confirm_code",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("code", sa.String(length=8), nullable=False),
+        sa.Column("request_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("at", db.UtcDateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["request_id"], ["invoice_request.id"], name=op.f("fk_confirm_code_request_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_confirm_code")),
+    )
+    with op.batch_alter_table("confirm_code", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_confirm_code_code"), ["code"], unique=False)
+
+    op.create_table(
+        "day_hand",
+        sa.Column("day_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("person_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("hand", sa.String(length=10), nullable=False),
+        sa.Column("since", db.UtcDateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("hand IN ('maker', 'checker')", name=op.f("ck_day_hand_hand")),
+        sa.ForeignKeyConstraint(["day_id"], ["bill_day.id"], name=op.f("fk_day_hand_day_id")),
+        sa.ForeignKeyConstraint(["person_id"], ["staff.id"], name=op.f("fk_day_hand_person_id")),
+        sa.PrimaryKeyConstraint("day_id", "person_id", name=op.f("pk_day_hand")),
+        sa.UniqueConstraint("day_id", "person_id", "hand", name=op.f("uq_day_hand_day_id_person_id_hand")),
+    )
+    op.create_table(
+        "fetch_run",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "merchant_account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("bill_date", sa.Date(), nullable=False),
+        sa.Column("outcome", sa.String(length=12), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("at", db.UtcDateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "outcome IN ('fetched', 'same', 'revised', 'empty', 'not_yet', 'refused', 'failed', 'unknown')",
+            name=op.f("ck_fetch_run_outcome"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["merchant_account_id"], ["merchant_account.id"], name=op.f("fk_fetch_run_merchant_account_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_fetch_run")),
+    )
+    with op.batch_alter_table("fetch_run", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_fetch_run_merchant_account_id_bill_date_id"),
+            ["merchant_account_id", "bill_date", "id"],
+            unique=False,
         )
 
     op.create_table(
@@ -844,6 +997,14 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "batch_file",
+        sa.Column("batch_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("file_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_batch_file_batch_id")),
+        sa.ForeignKeyConstraint(["file_id"], ["bill_file.id"], name=op.f("fk_batch_file_file_id")),
+        sa.PrimaryKeyConstraint("batch_id", "file_id", name=op.f("pk_batch_file")),
+    )
+    op.create_table(
         "charge",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
@@ -889,6 +1050,106 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("state IN ('calling', 'paying', 'unknown', 'cancelling')"),
             postgresql_where=sa.text("state IN ('calling', 'paying', 'unknown', 'cancelling')"),
+        )
+
+    op.create_table(
+        "day_act",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("day_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("person_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("hand", sa.String(length=10), nullable=False),
+        sa.Column("act", sa.String(length=20), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("totals", sa.JSON(), nullable=True),
+        sa.Column("at", db.UtcDateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "(act IN ('submit', 'ask_reopening')) = (hand = 'maker') AND act IN ('submit', 'confirm', 'return', 'ask_reopening', 'reopen', 'keep')",
+            name=op.f("ck_day_act_act"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["day_id", "person_id", "hand"],
+            ["day_hand.day_id", "day_hand.person_id", "day_hand.hand"],
+            name=op.f("fk_day_act_day_id_person_id_hand"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_day_act")),
+    )
+    with op.batch_alter_table("day_act", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_day_act_day_id"), ["day_id"], unique=False)
+
+    op.create_table(
+        "difference",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("batch_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "merchant_account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("company_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("store_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("platform", sa.String(length=20), nullable=False),
+        sa.Column("bill_date", sa.Date(), nullable=False),
+        sa.Column("since", sa.Date(), nullable=False),
+        sa.Column("kind", sa.String(length=10), nullable=False),
+        sa.Column("out_trade_no", sa.String(length=64), nullable=False),
+        sa.Column("out_refund_no", sa.String(length=64), nullable=False),
+        sa.Column("reasons", sa.JSON(), nullable=False),
+        sa.Column("ledger_fen", sa.BigInteger(), nullable=True),
+        sa.Column("bill_fen", sa.BigInteger(), nullable=True),
+        sa.Column("transaction_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("bill_file_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("bill_line", sa.Integer(), nullable=True),
+        sa.Column("bill_row", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(length=12), nullable=False),
+        sa.Column("is_blocking", sa.Boolean(), nullable=False),
+        sa.Column("is_late", sa.Boolean(), nullable=False),
+        sa.Column("is_vouched", sa.Boolean(), nullable=False),
+        sa.Column("is_held", sa.Boolean(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("found_at", db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("settled_at", db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("settled_how", sa.String(length=20), nullable=False),
+        sa.Column("settled_by_batch_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.CheckConstraint("is_blocking OR state = 'settled'", name=op.f("ck_difference_live_blocks")),
+        sa.CheckConstraint("kind IN ('sale', 'refund')", name=op.f("ck_difference_kind")),
+        sa.CheckConstraint("state IN ('open', 'carried_over', 'settled')", name=op.f("ck_difference_state")),
+        sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_difference_batch_id")),
+        sa.ForeignKeyConstraint(["bill_file_id"], ["bill_file.id"], name=op.f("fk_difference_bill_file_id")),
+        sa.ForeignKeyConstraint(["company_id"], ["company.id"], name=op.f("fk_difference_company_id")),
+        sa.ForeignKeyConstraint(
+            ["merchant_account_id"], ["merchant_account.id"], name=op.f("fk_difference_merchant_account_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["settled_by_batch_id"], ["batch.id"], name=op.f("fk_difference_settled_by_batch_id")
+        ),
+        sa.ForeignKeyConstraint(["store_id"], ["store.id"], name=op.f("fk_difference_store_id")),
+        sa.ForeignKeyConstraint(
+            ["transaction_id"], ["terminal_transaction.id"], name=op.f("fk_difference_transaction_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_difference")),
+    )
+    with op.batch_alter_table("difference", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_difference_batch_id"), ["batch_id"], unique=False)
+        batch_op.create_index(
+            "ix_difference_blocking",
+            ["transaction_id"],
+            unique=False,
+            sqlite_where=sa.text("is_blocking = 1"),
+            postgresql_where=sa.text("is_blocking"),
+        )
+        batch_op.create_index(
+            batch_op.f("ix_difference_company_id_bill_date"), ["company_id", "bill_date"], unique=False
+        )
+        batch_op.create_index(
+            batch_op.f("ix_difference_merchant_account_id_state_bill_date"),
+            ["merchant_account_id", "state", "bill_date"],
+            unique=False,
+        )
+        batch_op.create_index(
+            "ux_difference_live",
+            ["merchant_account_id", "kind", "out_trade_no", "out_refund_no"],
+            unique=True,
+            sqlite_where=sa.text("state <> 'settled'"),
+            postgresql_where=sa.text("state <> 'settled'"),
         )
 
     op.create_table(
@@ -1155,11 +1416,70 @@ def upgrade() -> None:
             batch_op.f("ix_invoice_purchase_transaction_id"), ["transaction_id"], unique=False
         )
 
+    op.create_table(
+        "resolution",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("difference_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=12), nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("proposed_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("proposed_at", db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("decided_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("decided_at", db.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("transaction_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.CheckConstraint(
+            "kind IN ('accept_bill', 'accept_ledger', 'adjust', 'write_off', 'hold', 'supplement')",
+            name=op.f("ck_resolution_kind"),
+        ),
+        sa.CheckConstraint(
+            "state IN ('proposed', 'approved', 'refused', 'withdrawn', 'lapsed')",
+            name=op.f("ck_resolution_state"),
+        ),
+        sa.CheckConstraint(
+            "state NOT IN ('approved', 'refused') OR decided_by_id IS NOT NULL",
+            name=op.f("ck_resolution_decided"),
+        ),
+        sa.CheckConstraint(
+            "state NOT IN ('approved', 'refused') OR proposed_by_id <> decided_by_id",
+            name=op.f("ck_resolution_two_persons"),
+        ),
+        sa.ForeignKeyConstraint(["decided_by_id"], ["staff.id"], name=op.f("fk_resolution_decided_by_id")),
+        sa.ForeignKeyConstraint(
+            ["difference_id"], ["difference.id"], name=op.f("fk_resolution_difference_id")
+        ),
+        sa.ForeignKeyConstraint(["proposed_by_id"], ["staff.id"], name=op.f("fk_resolution_proposed_by_id")),
+        sa.ForeignKeyConstraint(
+            ["transaction_id"], ["terminal_transaction.id"], name=op.f("fk_resolution_transaction_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_resolution")),
+    )
+    with op.batch_alter_table("resolution", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_resolution_difference_id"), ["difference_id"], unique=False)
+        batch_op.create_index(
+            "ux_resolution_open",
+            ["difference_id"],
+            unique=True,
+            sqlite_where=sa.text("state = 'proposed'"),
+            postgresql_where=sa.text("state = 'proposed'"),
+        )
+
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table("resolution", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ux_resolution_open",
+            sqlite_where=sa.text("state = 'proposed'"),
+            postgresql_where=sa.text("state = 'proposed'"),
+        )
+        batch_op.drop_index(batch_op.f("ix_resolution_difference_id"))
+
+    op.drop_table("resolution")
     with op.batch_alter_table("invoice_purchase", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_invoice_purchase_transaction_id"))
 
@@ -1199,6 +1519,26 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_invoice_customer_id"))
 
     op.drop_table("invoice")
+    with op.batch_alter_table("difference", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ux_difference_live",
+            sqlite_where=sa.text("state <> 'settled'"),
+            postgresql_where=sa.text("state <> 'settled'"),
+        )
+        batch_op.drop_index(batch_op.f("ix_difference_merchant_account_id_state_bill_date"))
+        batch_op.drop_index(batch_op.f("ix_difference_company_id_bill_date"))
+        batch_op.drop_index(
+            "ix_difference_blocking",
+            sqlite_where=sa.text("is_blocking = 1"),
+            postgresql_where=sa.text("is_blocking"),
+        )
+        batch_op.drop_index(batch_op.f("ix_difference_batch_id"))
+
+    op.drop_table("difference")
+    with op.batch_alter_table("day_act", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_day_act_day_id"))
+
+    op.drop_table("day_act")
     with op.batch_alter_table("charge", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_charge_open",
@@ -1207,6 +1547,7 @@ def downgrade() -> None:
         )
 
     op.drop_table("charge")
+    op.drop_table("batch_file")
     with op.batch_alter_table("amount_claim", schema=None) as batch_op:
         batch_op.drop_index(
             "ux_amount_claim_live", sqlite_where=sa.text("is_live"), postgresql_where=sa.text("is_live")
@@ -1238,6 +1579,28 @@ def downgrade() -> None:
     op.drop_table("print_job")
     op.drop_table("key_conflict")
     op.drop_table("issue_order")
+    with op.batch_alter_table("fetch_run", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_fetch_run_merchant_account_id_bill_date_id"))
+
+    op.drop_table("fetch_run")
+    op.drop_table("day_hand")
+    with op.batch_alter_table("confirm_code", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_confirm_code_code"))
+
+    op.drop_table("confirm_code")
+    with op.batch_alter_table("bill_file", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_bill_file_sha256"))
+
+    op.drop_table("bill_file")
+    with op.batch_alter_table("batch", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ux_batch_deciding",
+            sqlite_where=sa.text("state = 'done' AND NOT is_superseded"),
+            postgresql_where=sa.text("state = 'done' AND NOT is_superseded"),
+        )
+        batch_op.drop_index(batch_op.f("ix_batch_company_id_bill_date"))
+
+    op.drop_table("batch")
     with op.batch_alter_table("title", schema=None) as batch_op:
         batch_op.drop_index(
             "ux_title_same",
@@ -1295,6 +1658,7 @@ def downgrade() -> None:
 
     op.drop_table("duty")
     op.drop_table("binding_code")
+    op.drop_table("bill_day")
     with op.batch_alter_table("web_session", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_web_session_subject_id"))
         batch_op.drop_index(batch_op.f("ix_web_session_expires_at"))
