@@ -203,12 +203,15 @@ def all_kinds() -> Mapping[str, type[Channel]]:
 
 
 def answers_ours(order: IssueOrder, done: Done) -> list[str]:
-    """What of an answer is not ours; empty: it is. Anything else: stop, alarm, deliver nothing (reliability §1.3)."""
+    """What of an answer is not ours; empty: it is. Anything else: stop, alarm, deliver nothing.
+
+    A channel that names no seller or tax in its answer ('' or None) is bound to one seller by its account.
+    """
     pairs = {
         "serial": (order.serial, done.serial),
         "buyer_name": (order.buyer.name, done.buyer_name),
         "buyer_taxpayer_no": (order.buyer.taxpayer_no, done.buyer_taxpayer_no),
-        "seller_taxpayer_no": (order.seller.taxpayer_no, done.seller_taxpayer_no),
+        "seller_taxpayer_no": (order.seller.taxpayer_no, done.seller_taxpayer_no or order.seller.taxpayer_no),
         "total_fen": (order.total_fen, done.total_fen),
     }
     wrong = [name for name, (ours, theirs) in pairs.items() if ours != theirs]
