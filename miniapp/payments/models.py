@@ -4,18 +4,22 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
+    DDL,
     JSON,
     CheckConstraint,
     ForeignKey,
     Index,
     LargeBinary,
     String,
+    Table,
     Text,
     UniqueConstraint,
+    event,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from miniapp.core.models import AuditLine
 from miniapp.customers.models import Customer
 from miniapp.db import Base, BigId, Fen
 from miniapp.payments.states import CHARGE, REFUND
@@ -201,6 +205,7 @@ class Charge(Base):
     state: Mapped[str] = mapped_column(String(12))
     message_key: Mapped[str] = mapped_column(String(80), default="")
     answer_code: Mapped[str] = mapped_column(String(64), default="")
+    cancel_action: Mapped[str] = mapped_column(String(10), default="")
     transaction_id: Mapped[int | None] = mapped_column(ForeignKey("terminal_transaction.id"))
     begun_at: Mapped[datetime]
     call_ended_at: Mapped[datetime | None]
@@ -210,6 +215,7 @@ class Charge(Base):
     terminal: Mapped[Terminal] = relationship()
     __table_args__ = (
         UniqueConstraint("merchant_account_id", "out_trade_no"),
+        UniqueConstraint("terminal_id", "out_trade_no"),
         CheckConstraint(CHARGE.check_sql(), name="state"),
         Index(
             "ix_charge_open",
@@ -234,6 +240,7 @@ class RefundOrder(Base):
     operator: Mapped[str] = mapped_column(String(40), default="")
     state: Mapped[str] = mapped_column(String(12))
     message_key: Mapped[str] = mapped_column(String(80), default="")
+    platform_refund_no: Mapped[str] = mapped_column(String(64), default="")
     transaction_id: Mapped[int | None] = mapped_column(ForeignKey("terminal_transaction.id"))
     asked_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
@@ -267,7 +274,10 @@ class PurchaseClaim(Base):
 
 
 class SettledReply(Base):
-    """The first settled answer to an Idempotency-Key, replayed byte for byte."""
+    """The first settled answer to an Idempotency-Key, replayed byte for byte.
+
+    ``running_until`` is on the machine's clock, like a lease: until then somebody is working on the first call.
+    """
 
     __tablename__ = "settled_reply"
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -278,6 +288,7 @@ class SettledReply(Base):
     status: Mapped[int | None]
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
     begun_at: Mapped[datetime]
+    running_until: Mapped[datetime | None]
     settled_at: Mapped[datetime | None]
     __table_args__ = (UniqueConstraint("terminal_id", "route", "key"),)
 
@@ -302,3 +313,44 @@ class KeyConflict(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))
     detail: Mapped[str | None] = mapped_column(Text)
     at: Mapped[datetime]
+
+
+APPEND_ONLY: tuple[str, ...] = (
+    "terminal_transaction",
+    "transaction_line",
+    "tender",
+    "transaction_state",
+    "audit_line",
+)
+"""Rows of these are never changed or removed: the database refuses it, whoever asks."""
+
+REFUSE_CHANGE = """
+CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION '%% is append-only', TG_TABLE_NAME; END $$
+"""
+
+
+def append_only_sql(table: str, dialect: str) -> list[str]:
+    """The triggers that keep a table append-only; ``dialect`` is sqlite or postgresql."""
+    if dialect == "postgresql":
+        return [
+            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table}"
+            " FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+        ]
+    return [
+        f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table}"
+        f" BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        for verb in ("UPDATE", "DELETE")
+    ]
+
+
+def _guard(table: Table) -> None:
+    function = DDL(REFUSE_CHANGE).execute_if(dialect="postgresql")  # type: ignore[no-untyped-call]
+    event.listen(table, "before_create", function)
+    for dialect in ("sqlite", "postgresql"):
+        for sql in append_only_sql(table.name, dialect):
+            event.listen(table, "after_create", DDL(sql).execute_if(dialect=dialect))  # type: ignore[no-untyped-call]
+
+
+for _model in (TerminalTransaction, TransactionLine, Tender, TransactionState, AuditLine):
+    _guard(_model.__table__)  # type: ignore[arg-type]

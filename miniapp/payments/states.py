@@ -23,6 +23,7 @@ CHARGE = States(
         ("cancelling", "cancelled"): "cancelled",
         ("cancelling", "paid"): "paid",
         ("cancelling", "fail"): "failed",
+        ("cancelling", "lose_answer"): "unknown",
     },
     waits_for={"calling": "platform", "paying": "customer", "unknown": "platform", "cancelling": "platform"},
 )

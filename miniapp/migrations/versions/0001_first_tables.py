@@ -814,6 +814,7 @@ def upgrade() -> None:
         sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=True),
         sa.Column("begun_at", db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("running_until", db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("settled_at", db.UtcDateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["terminal_id"], ["terminal.id"], name=op.f("fk_settled_reply_terminal_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_settled_reply")),
@@ -1022,6 +1023,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=12), nullable=False),
         sa.Column("message_key", sa.String(length=80), nullable=False),
         sa.Column("answer_code", sa.String(length=64), nullable=False),
+        sa.Column("cancel_action", sa.String(length=10), nullable=False),
         sa.Column("transaction_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("begun_at", db.UtcDateTime(timezone=True), nullable=False),
         sa.Column("call_ended_at", db.UtcDateTime(timezone=True), nullable=True),
@@ -1042,6 +1044,7 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "merchant_account_id", "out_trade_no", name=op.f("uq_charge_merchant_account_id_out_trade_no")
         ),
+        sa.UniqueConstraint("terminal_id", "out_trade_no", name=op.f("uq_charge_terminal_id_out_trade_no")),
     )
     with op.batch_alter_table("charge", schema=None) as batch_op:
         batch_op.create_index(
@@ -1253,6 +1256,7 @@ def upgrade() -> None:
         sa.Column("operator", sa.String(length=40), nullable=False),
         sa.Column("state", sa.String(length=12), nullable=False),
         sa.Column("message_key", sa.String(length=80), nullable=False),
+        sa.Column("platform_refund_no", sa.String(length=64), nullable=False),
         sa.Column("transaction_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("asked_at", db.UtcDateTime(timezone=True), nullable=False),
         sa.Column("settled_at", db.UtcDateTime(timezone=True), nullable=True),
