@@ -88,6 +88,11 @@ def _move(bp: Blueprint, world: World) -> None:
         accept = bool(given.get("accept", True))
         return jsonify(done=[n for n in waiting if payments.answer(world, int(n), accept=accept)])
 
+    @bp.post("/refunds/finish")
+    def finish_refund() -> Response:
+        given = request.get_json()
+        return jsonify(payments.finish_refund(world, int(given["refund"]), state=given["state"]))
+
     @bp.post("/messages")
     def record_message() -> Response:
         given = request.get_json()

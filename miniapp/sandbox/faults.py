@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -82,6 +83,11 @@ class Faults:
             return next(
                 (f for f in self._faults if f.door == door and f.word == word and f.times is None), None
             )
+
+    def lasting(self, door: str) -> Sequence[Fault]:
+        """All lasting switches of a door, in the order they were set."""
+        with self._lock:
+            return [f for f in self._faults if f.door == door and f.times is None]
 
     def list(self) -> list[dict[str, Any]]:
         """All switches with how often each was taken."""

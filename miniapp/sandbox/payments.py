@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+from datetime import timedelta
 from typing import Any
 
 from miniapp.sandbox.store import Row
@@ -23,11 +24,14 @@ class TooMuch(Exception):
     """More would be given back than was paid."""
 
 
-def start(world: World, *, state: str, **columns: Any) -> Row:
-    """A new payment, `waiting`, `paid` or `failed`; columns as in the table. Raises NumberTaken."""
+def start(world: World, *, state: str, seconds_ahead: float = 0, **columns: Any) -> Row:
+    """A new payment, `waiting`, `paid` or `failed`; columns as in the table. Raises NumberTaken.
+
+    `seconds_ahead`: the platform's clock goes before ours, so a late sale is in tomorrow's bill.
+    """
     at = stamp(world.now())
     columns["extra"] = json.dumps(columns.get("extra") or {}, ensure_ascii=False)
-    paid_at = at if state == "paid" else None
+    paid_at = stamp(world.now() + timedelta(seconds=seconds_ahead)) if state == "paid" else None
     try:
         row_id = world.store.insert("payments", state=state, created_at=at, paid_at=paid_at, **columns)
     except sqlite3.IntegrityError:
@@ -144,6 +148,16 @@ def refund(
             )
         row = world.store.row("SELECT * FROM refunds WHERE id = ?", row_id) or {}
         return opened(row), True
+
+
+def finish_refund(world: World, refund_id: int, *, state: str) -> Row:
+    """A refund under way ends: `success` or `closed`. Others stay as they are."""
+    with world.store.writing() as db:
+        db.execute(
+            "UPDATE refunds SET state = ?, done_at = ? WHERE id = ? AND state = 'processing'",
+            (state, stamp(world.now()), refund_id),
+        )
+        return opened(world.store.row("SELECT * FROM refunds WHERE id = ?", refund_id) or {})
 
 
 def waiting_for(world: World, person: str) -> list[Row]:
