@@ -13,6 +13,7 @@ from tests.house_rules import (
     MAX_FUNCTION,
     MAX_MODULE,
     RULES,
+    any_does_not_cross_a_door,
     names_say_something,
     nobody_is_called_in_a_transaction,
     nothing_is_too_long,
@@ -119,6 +120,10 @@ BREACHES = [
         {
             "miniapp/titles/service.py": "from datetime import datetime\ndef add():\n    return datetime.now()\n"
         },
+    ),
+    (
+        any_does_not_cross_a_door,
+        {"miniapp/titles/service.py": "from typing import Any\ndef add(title: Any) -> None: ...\n"},
     ),
     (names_say_something, {"miniapp/titles/utils.py": ""}),
 ]
