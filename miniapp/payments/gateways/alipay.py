@@ -89,12 +89,11 @@ class AlipayGateway:
         node = self._ask("alipay.trade.pay", _filled(content), CHARGE_SECONDS, secret=payment_code)
         if isinstance(node, port.Unknown):
             return node
-        evidence = http.redact(node.body, payment_code)
         if node.code == "10000":
-            return self._paid(node, order.out_trade_no, evidence)
+            return self._paid(node, order.out_trade_no, node.body)
         if node.code == "10003":
-            return port.Waiting(evidence)
-        return _charge_refused(node, evidence)
+            return port.Waiting(node.body)
+        return _charge_refused(node)
 
     def query(self, out_trade_no: str) -> port.QueryAnswer:
         content = {"out_trade_no": out_trade_no, "query_options": ["fund_bill_list"]}
@@ -204,9 +203,9 @@ class AlipayGateway:
             node = self._wire.call(method, content, read_seconds=seconds)
         except NoAnswer as none:
             return port.Unknown(none.reason, sent=none.sent)
+        node = _without(secret, node) if secret else node
         if not node.signed:
-            code = node.sub_code or node.code
-            return port.Unknown("unsigned_refusal", code, evidence=http.redact(node.body, secret))
+            return port.Unknown("unsigned_refusal", node.sub_code or node.code, evidence=node.body)
         return node
 
     def _order_state(self, node: Node, out_trade_no: str) -> port.QueryAnswer:
@@ -241,7 +240,17 @@ class AlipayGateway:
         )
 
 
-def _charge_refused(node: Node, evidence: bytes) -> port.ChargeAnswer:
+def _without(secret: str, node: Node) -> Node:
+    """The answer without the payment code: some refusals repeat what was sent."""
+    values = {
+        name: value.replace(secret, "***") if isinstance(value, str) else value
+        for name, value in node.values.items()
+    }
+    return Node(values, node.signed, http.redact(node.body, secret))
+
+
+def _charge_refused(node: Node) -> port.ChargeAnswer:
+    evidence = node.body
     words, code = node.text("sub_msg") or node.text("msg"), node.sub_code or node.code
     if node.code in ("40001", "40002", "40003", "40006") or node.sub_code in _OUR_FAULT:
         key = "gateway.settings_wrong"

@@ -108,10 +108,9 @@ class WechatGateway:
         answer = self._ask("/pay/micropay", fields, CHARGE_SECONDS, secret=payment_code)
         if isinstance(answer, port.Unknown):
             return answer
-        evidence = http.redact(answer.body, payment_code)
         if answer.went_well:
-            return _paid(answer.fields, order.out_trade_no, "SUCCESS", evidence)
-        return _charge_refused(answer, evidence)
+            return _paid(answer.fields, order.out_trade_no, "SUCCESS", answer.body)
+        return _charge_refused(answer)
 
     def query(self, out_trade_no: str) -> port.QueryAnswer:
         answer = self._ask("/pay/orderquery", {"out_trade_no": out_trade_no}, CALL_SECONDS)
@@ -189,15 +188,20 @@ class WechatGateway:
         self, path: str, fields: Mapping[str, str], seconds: float, *, mutual: bool = False, secret: str = ""
     ) -> Answer | port.Unknown:
         try:
-            return self._v2.call(path, fields, read_seconds=seconds, mutual=mutual)
+            answer = self._v2.call(path, fields, read_seconds=seconds, mutual=mutual)
         except NoAnswer as none:
             return port.Unknown(none.reason, sent=none.sent)
         except Denied as denied:
             return port.Unknown("denied", evidence=http.redact(denied.body, secret))
+        if not secret:
+            return answer
+        # Some refusals repeat what was sent.
+        clean = {name: value.replace(secret, "***") for name, value in answer.fields.items()}
+        return Answer(clean, http.redact(answer.body, secret))
 
 
-def _charge_refused(answer: Answer, evidence: bytes) -> port.ChargeAnswer:
-    error = answer.error
+def _charge_refused(answer: Answer) -> port.ChargeAnswer:
+    error, evidence = answer.error, answer.body
     words = answer.fields.get("err_code_des", "")
     if error == "USERPAYING":
         return port.Waiting(evidence)
