@@ -7,6 +7,7 @@ pytest_plugins = [
     "tests.clocks",
     "tests.processes",
     "tests.databases",
+    "tests.installations",
     "tests.browser",
     *(name for name in ("tests.printers", "tests.people") if find_spec(name)),
 ]

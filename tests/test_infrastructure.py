@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.browser import Windows, shoot
 from tests.clocks import Clock
 from tests.databases import Database
 from tests.guards.network_guard import OutsideCall
+from tests.installations import Installation
 from tests.processes import Processes, free_port
 
 
@@ -90,3 +92,12 @@ def test_the_phone_is_as_wide_as_a_phone_and_finds_role_hosts(
     assert page.title() == "发票"
     assert page.evaluate("window.innerWidth") == 375
     assert shoot(page, "infrastructure").stat().st_size > 1000
+
+
+def test_the_sandbox_runs_beside_and_shares_the_clock_file(installation: Installation) -> None:
+    base = installation.sandbox({})
+
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(f"{base}/no-such-door", timeout=5)
+    installation.move_clock(seconds=3600)
+    assert installation.clock_file.read_text() == "3600"
