@@ -26,15 +26,21 @@ class Config(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
-    env: Literal["production", "demo", "test"] = Field("production", description="部署环境；写入数据库，不一致时拒绝启动")
+    env: Literal["production", "demo", "test"] = Field(
+        "production", description="部署环境；写入数据库，不一致时拒绝启动"
+    )
     instance: str = Field("default", description="实例名；和环境一起写入数据库")
-    database_url: str = Field("sqlite:///var/miniapp.db", description="sqlite:////绝对路径 或 postgresql+psycopg://用户@主机/库")
+    database_url: str = Field(
+        "sqlite:///var/miniapp.db", description="sqlite:////绝对路径 或 postgresql+psycopg://用户@主机/库"
+    )
     data_dir: Path = Field(Path("var"), description="账单、发票文件等按内容存放的目录")
     public_base: str = Field("http://127.0.0.1:8000", description="外部访问本服务的地址，不带末尾斜杠")
     console_base: str = Field("", description="控制台的地址；空为同 public_base")
     trusted_hosts: str = Field("", description="允许的 Host，逗号分隔；空为由 public_base、console_base 得出")
     proxy_count: int = Field(0, ge=0, le=5, description="前面有几层受信代理，用于得到访客地址")
-    master_key: SecretStr = Field(SecretStr(""), description="包裹密钥的主密钥，64 位十六进制；也可用 master_key_file")
+    master_key: SecretStr = Field(
+        SecretStr(""), description="包裹密钥的主密钥，64 位十六进制；也可用 master_key_file"
+    )
     master_key_file: Path | None = Field(None, description="存放主密钥的文件，权限须为 0400 或 0600")
     clock_file: Path | None = Field(None, description="偏移秒数文件；仅 demo 与 test")
     failpoints: str = Field("", description="故障点；仅 test")
@@ -54,7 +60,9 @@ class Config(BaseSettings):
     cashier_remind_seconds: int = Field(60, ge=1, description="收银员未答复时的提醒，秒")
     cashier_next_seconds: int = Field(120, ge=1, description="转给下一位当班人员，秒")
     request_expire_hours: int = Field(72, ge=1, description="等待店员确认的申请多久过期，小时")
-    bill_fetch_after: str = Field("10:10", pattern=r"^\d\d:\d\d$", description="每天几点后取前一日账单（北京时间）")
+    bill_fetch_after: str = Field(
+        "10:10", pattern=r"^\d\d:\d\d$", description="每天几点后取前一日账单（北京时间）"
+    )
     bill_max_bytes: int = Field(512 * 1024 * 1024, ge=1024, description="解压后账单的最大字节数")
     wechat_js: str = Field("https://res.wx.qq.com/open/js/jweixin-1.6.0.js", description="微信 JS-SDK 的地址")
     outbound_connect_seconds: float = Field(1.0, gt=0, description="外呼连接时限，秒")
@@ -156,5 +164,7 @@ def _sentence(fault: Any) -> str:
 def _read_private(path: Path) -> str:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
-        raise SettingFault(f"{PREFIX}MASTER_KEY_FILE: {path} can be read by others (mode {mode:o}); chmod 0400")
+        raise SettingFault(
+            f"{PREFIX}MASTER_KEY_FILE: {path} can be read by others (mode {mode:o}); chmod 0400"
+        )
     return path.read_text("ascii")

@@ -37,7 +37,9 @@ class Invalid(Failure):
 
     status = 422
 
-    def __init__(self, key: str, fields: dict[str, list[tuple[str, str]]] | None = None, **values: Any) -> None:
+    def __init__(
+        self, key: str, fields: dict[str, list[tuple[str, str]]] | None = None, **values: Any
+    ) -> None:
         super().__init__(key, **values)
         self.fields = fields or {}
 

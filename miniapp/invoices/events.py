@@ -29,6 +29,13 @@ class InvoiceIssued:
 
 
 @dataclass(frozen=True)
+class DocumentReady:
+    """The invoice's file and its picture are kept: it can be shown, sent and printed."""
+
+    invoice_id: int
+
+
+@dataclass(frozen=True)
 class DeliveryChanged:
     """A delivery of an invoice moved on."""
 

@@ -32,6 +32,7 @@ class InvoiceRequest(Base):
     state: Mapped[str] = mapped_column(String(24))
     version: Mapped[int] = mapped_column(default=1)
     approved_version: Mapped[int | None]
+    approvals: Mapped[int] = mapped_column(default=0)
     confirm_code: Mapped[str | None] = mapped_column(String(8), index=True)
     amount_fen: Mapped[int] = mapped_column(Fen)
     kind: Mapped[str] = mapped_column(String(20), default="ordinary")
@@ -63,6 +64,18 @@ class InvoiceRequest(Base):
             postgresql_where=text("state = 'awaiting_confirmation'"),
         ),
     )
+
+
+class ConfirmCode(Base):
+    """Every confirm code ever given: an old one still names its request, so that the answer can say what became of it."""
+
+    __tablename__ = "confirm_code"
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    code: Mapped[str] = mapped_column(String(8), index=True)
+    request_id: Mapped[int] = mapped_column(ForeignKey("invoice_request.id"))
+    version: Mapped[int]
+    at: Mapped[datetime]
+    request: Mapped[InvoiceRequest] = relationship()
 
 
 class RequestPurchase(Base):

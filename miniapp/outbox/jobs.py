@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+
+from miniapp.core.clock import real_now
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,11 @@ class Task:
     payload: Mapping[str, Any]
     fence: int
     attempts: int
+    lease_until: datetime | None = None
+
+    def is_current(self) -> bool:
+        """Does the lease still run? Asked right before a call goes out: a worker that froze must not send late."""
+        return self.lease_until is None or real_now() < self.lease_until
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ def claim(*, limit: int, lease: timedelta, jobs: Iterable[str] | None = None) ->
             .execution_options(synchronize_session=False)
         ).all()
     return [
-        (row.job, row.called, Task(row.id, row.key, row.payload, row.fence, row.attempts)) for row in rows
+        (row.job, row.called, Task(row.id, row.key, row.payload, row.fence, row.attempts, machine + lease)) for row in rows
     ]
 
 
@@ -224,10 +224,9 @@ def _settle(work_id: int, fence: int, *, result: str | None = None, detail: str 
 
 
 def _wake_later(session: Session) -> None:
-    if session.get_bind().dialect.name == "postgresql":
-        if not session.info.get("outbox_notified"):
-            session.execute(select(func.pg_notify(CHANNEL, "")))
-            session.info["outbox_notified"] = True
+    if session.get_bind().dialect.name == "postgresql" and not session.info.get("outbox_notified"):
+        session.execute(select(func.pg_notify(CHANNEL, "")))
+        session.info["outbox_notified"] = True
     db.after_commit(wake.set)
 
 
@@ -242,7 +241,7 @@ def listen(stop: threading.Event) -> None:
             while not stop.is_set():
                 for _ in driver.notifies(timeout=1.0, stop_after=1):
                     wake.set()
-        except Exception:  # noqa: BLE001  a lost listener only means polling until it is back
+        except Exception:
             stop.wait(1.0)
         finally:
             connection.invalidate()
@@ -251,7 +250,7 @@ def listen(stop: threading.Event) -> None:
 def count_by_state(session: Session) -> dict[str, int]:
     """How much work there is in each state that is not done."""
     rows = session.execute(select(Work.state, func.count()).where(Work.state != "done").group_by(Work.state))
-    return {state: number for state, number in rows}
+    return dict(rows)
 
 
 def check_connection(session: Session) -> None:
