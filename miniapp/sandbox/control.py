@@ -10,6 +10,8 @@ from flask import Blueprint, Response, jsonify, request
 from miniapp.sandbox import codes, payments
 from miniapp.sandbox.world import BEIJING, World, stamp
 
+MESSAGE_FILTERS = ("platform", "person", "account", "direction", "kind", "via")
+
 
 def blueprint(world: World) -> Blueprint:
     """Configuration, clock, faults, ledger, payment codes."""
@@ -106,12 +108,8 @@ def _read(bp: Blueprint, world: World) -> None:
 
     @bp.get("/messages")
     def messages() -> Response:
-        wanted = world.ledger()["messages"]
-        for name in ("person", "account", "direction", "kind", "via"):
-            if name in request.args:
-                wanted = [row for row in wanted if row[name] == request.args[name]]
-        after = int(request.args.get("after", 0))
-        return jsonify([row for row in wanted if row["id"] > after])
+        filters = {name: request.args[name] for name in MESSAGE_FILTERS if name in request.args}
+        return jsonify(world.messages(after=int(request.args.get("after", 0)), **filters))
 
     @bp.get("/requests")
     def requests_log() -> Response:

@@ -40,63 +40,9 @@ def blueprint(world: World) -> Blueprint:
     """What a person does to an account, by the phone's page or by a test."""
     bp = Blueprint("wechat_callbacks", __name__, url_prefix="/control/wechat/<code>")
 
-    def there(code: str) -> Account:
-        found = wechat_parties.account(world, code)
-        if found is None:
-            abort(404, "no such account")
-        return found
-
-    @bp.post("/say")
-    def say(code: str) -> Response:
-        given = request.get_json()
-        more = {"msg_id": given["msg_id"]} if given.get("msg_id") else {}
-        return jsonify(asdict(push_text(world, there(code), given["person"], given["text"], **more)))
-
-    @bp.post("/click")
-    def click(code: str) -> Response:
-        given = request.get_json()
-        return _event(
-            world, there(code), given["person"], {"Event": "CLICK", "EventKey": given["key"]}, "click"
-        )
-
-    @bp.post("/view")
-    def view(code: str) -> Response:
-        given = request.get_json()
-        return _event(world, there(code), given["person"], {"Event": "VIEW", "EventKey": given["url"]})
-
-    @bp.post("/follow")
-    def follow(code: str) -> Response:
-        given = request.get_json()
-        return jsonify(asdict(_follow(world, there(code), given["person"], given.get("scene", ""), "")))
-
-    @bp.post("/unfollow")
-    def unfollow(code: str) -> Response:
-        account, person = there(code), request.get_json()["person"]
-        wechat_parties.set_follows(world, account.code, person, False)
-        return _event(world, account, person, {"Event": "unsubscribe", "EventKey": ""})
-
-    @bp.post("/scan")
-    def scan(code: str) -> Response:
-        return _scan(world, there(code), request.get_json())
-
-    @bp.post("/event")
-    def event(code: str) -> Response:
-        given = request.get_json()
-        return _event(world, there(code), given["person"], given["fields"])
-
-    @bp.post("/verify")
-    def verify(code: str) -> Response:
-        return jsonify(_verify(world, there(code)))
-
-    @bp.post("/forget_tokens")
-    def forget_tokens(code: str) -> Response:
-        wechat_tokens.forget(world, there(code).app_id)
-        return jsonify(ok=True)
-
-    @bp.get("/menu")
-    def menu(code: str) -> Response:
-        return jsonify(wechat_menu.current(world, there(code).code) or {"button": []})
-
+    _chat_doors(world, bp)
+    _follower_doors(world, bp)
+    _other_doors(world, bp)
     return bp
 
 
@@ -115,6 +61,80 @@ def push_event(world: World, account: Account, person: str, event: dict[str, str
     name = str(event["Event"])
     message = _common(world, account, person, "event") | event
     return _deliver(world, account, person, message, msg_id="", visible=name.upper() in VISIBLE)
+
+
+def _chat_doors(world: World, bp: Blueprint) -> None:
+    @bp.post("/say")
+    def say(code: str) -> Response:
+        given = request.get_json()
+        more = {"msg_id": given["msg_id"]} if given.get("msg_id") else {}
+        return jsonify(asdict(push_text(world, _there(world, code), given["person"], given["text"], **more)))
+
+    @bp.post("/click")
+    def click(code: str) -> Response:
+        given = request.get_json()
+        return _event(
+            world, _there(world, code), given["person"], {"Event": "CLICK", "EventKey": given["key"]}, "click"
+        )
+
+    @bp.post("/view")
+    def view(code: str) -> Response:
+        given = request.get_json()
+        return _event(
+            world, _there(world, code), given["person"], {"Event": "VIEW", "EventKey": given["url"]}
+        )
+
+
+def _follower_doors(world: World, bp: Blueprint) -> None:
+    @bp.post("/follow")
+    def follow(code: str) -> Response:
+        given = request.get_json()
+        return jsonify(
+            asdict(_follow(world, _there(world, code), given["person"], given.get("scene", ""), ""))
+        )
+
+    @bp.post("/unfollow")
+    def unfollow(code: str) -> Response:
+        account, person = _there(world, code), request.get_json()["person"]
+        wechat_parties.set_follows(world, account.code, person, False)
+        return _event(world, account, person, {"Event": "unsubscribe", "EventKey": ""})
+
+    @bp.post("/scan")
+    def scan(code: str) -> Response:
+        return _scan(world, _there(world, code), request.get_json())
+
+
+def _other_doors(world: World, bp: Blueprint) -> None:
+    @bp.post("/event")
+    def event(code: str) -> Response:
+        given = request.get_json()
+        return _event(world, _there(world, code), given["person"], given["fields"])
+
+    @bp.post("/verify")
+    def verify(code: str) -> Response:
+        return jsonify(_verify(world, _there(world, code)))
+
+    @bp.post("/forget_tokens")
+    def forget_tokens(code: str) -> Response:
+        wechat_tokens.forget(world, _there(world, code).app_id)
+        return jsonify(ok=True)
+
+    @bp.get("/menu")
+    def menu(code: str) -> Response:
+        return jsonify(wechat_menu.current(world, _there(world, code).code) or {"button": []})
+
+    @bp.get("/person")
+    def person(code: str) -> Response:
+        account, name = _there(world, code), request.args["person"]
+        known = {"open_id": wechat_parties.open_id(world, name, account.app_id)}
+        return jsonify(known | {"follows": wechat_parties.follows(world, account.code, name)})
+
+
+def _there(world: World, code: str) -> Account:
+    found = wechat_parties.account(world, code)
+    if found is None:
+        abort(404, "no such account")
+    return found
 
 
 def _event(

@@ -66,6 +66,17 @@ def blueprint(world: World) -> Blueprint:
             _tell_finished(world, account, person, msgid, status)
         return ok(msgid=msgid)
 
+    _custom_door(world, bp)
+    return bp
+
+
+def check_field(kind: str, value: str) -> bool:
+    """Whether a template field of that kind takes the value."""
+    pattern = KINDS.get(kind)
+    return pattern is not None and pattern.fullmatch(value) is not None
+
+
+def _custom_door(world: World, bp: Blueprint) -> None:
     @api(world, bp, "POST", "/cgi-bin/message/custom/send", "wechat.custom")
     def custom() -> Response:
         account, body = caller(world), json_body()
@@ -88,14 +99,6 @@ def blueprint(world: World) -> Blueprint:
             via="custom",
         )
         return ok()
-
-    return bp
-
-
-def check_field(kind: str, value: str) -> bool:
-    """Whether a template field of that kind takes the value."""
-    pattern = KINDS.get(kind)
-    return pattern is not None and pattern.fullmatch(value) is not None
 
 
 def _recipient(world: World, account: Account, body: dict[str, Any]) -> str:

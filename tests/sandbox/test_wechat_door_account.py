@@ -1,6 +1,7 @@
 """The official-account doors: tokens, menu, messages, codes, OAuth, callbacks; wechatpy is the other reader."""
 
 import json
+import time
 from urllib.parse import parse_qs, urlsplit
 
 import requests
@@ -289,3 +290,16 @@ def test_events_have_no_message_id_and_follow_the_person(sandbox: Sandbox, recei
 def test_server_address_is_verified(sandbox: Sandbox, receiver: Receiver):
     receiver.answer = lambda path, body: (200, parse_qs(urlsplit(path).query)["echostr"][0].encode())
     assert sandbox.post("/control/wechat/main/verify", {})["ok"] is True
+
+
+def test_an_answer_after_five_seconds_counts_as_none(sandbox: Sandbox, receiver: Receiver):
+    def slow_once(path: str, body: bytes) -> tuple[int, bytes]:
+        if len(receiver.got) == 1:
+            time.sleep(5.5)
+        return 200, b"success"
+
+    receiver.answer = slow_once
+    done = sandbox.post("/control/wechat/main/say", {"person": "customer_a", "text": "发票"})
+    assert [attempt["status"] for attempt in done["attempts"]] == [0, 200]
+    assert done["banner"] is False
+    assert sandbox.get("/control/wechat/main/person", person="customer_a")["follows"] is True
