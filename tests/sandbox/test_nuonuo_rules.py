@@ -223,4 +223,4 @@ def test_xml_and_ofd_carry_the_number() -> None:
 
 
 def run(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -155,7 +155,9 @@ def ofd(face: Face) -> bytes:
 
 
 def capitals(amount: Decimal) -> str:
-    """大写 of a positive amount below 10¹²: `402.00` → 肆佰零贰圆整."""
+    """大写 of an amount below 10¹²: `402.00` → 肆佰零贰圆整; a red one starts （负数）."""
+    if amount < 0:
+        return f"（负数）{capitals(-amount)}"
     digits, units = "零壹贰叁肆伍陆柒捌玖", ("", "拾", "佰", "仟")
     fen = int(amount * 100)
     whole, jiao, rest = fen // 100, fen // 10 % 10, fen % 10
