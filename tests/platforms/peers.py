@@ -71,7 +71,7 @@ class Peer:
                 peer.seen.append(request)
                 self.reply(peer.answer(request))
 
-            do_GET = do_POST = handle_one  # noqa: N815
+            do_GET = do_POST = handle_one
 
             def reply(self, answer: Answer) -> None:
                 time.sleep(answer.delay)

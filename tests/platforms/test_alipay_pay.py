@@ -61,7 +61,13 @@ def ask(our_keys, platform_keys):
         with peer(Alipay(our_keys, platform_keys, values, **more)) as other:
             bare = "".join(platform_keys.public.splitlines()[1:-1])  # as the console shows it
             mine = MerchantSettings(
-                "main", "alipay", "2088000000000001", APP, other.base, app_key=our_keys.private, platform_key=bare
+                "main",
+                "alipay",
+                "2088000000000001",
+                APP,
+                other.base,
+                app_key=our_keys.private,
+                platform_key=bare,
             )
             return what(gateways.of(mine)), other.seen
 
@@ -109,7 +115,9 @@ def test_tenders_come_from_the_fund_list_where_it_adds_up(ask):
     )
 
 
-@pytest.mark.parametrize("words", ["a } b", 'quote " and { brace', "back\\slash }", "https://qr.alipay.com/x"])
+@pytest.mark.parametrize(
+    "words", ["a } b", 'quote " and { brace', "back\\slash }", "https://qr.alipay.com/x"]
+)
 @pytest.mark.parametrize("escape", [True, False])
 def test_the_signed_text_is_cut_out_exactly(ask, words, escape):
     tail = ',"alipay_cert_sn":"0123"'
@@ -161,7 +169,13 @@ def test_silence_and_rubbish_are_unknown(our_keys, platform_keys):
     for answer in (DROP, Answer(b"{", 200), Answer(b"<html>", 502), Answer(deep), Answer(b"\xff\xfe")):
         with peer(lambda _, answer=answer: answer) as other:
             mine = MerchantSettings(
-                "m", "alipay", "2088", APP, other.base, app_key=our_keys.private, platform_key=platform_keys.public
+                "m",
+                "alipay",
+                "2088",
+                APP,
+                other.base,
+                app_key=our_keys.private,
+                platform_key=platform_keys.public,
             )
             assert isinstance(gateways.of(mine).charge(ORDER, CODE), gateways.Unknown)
 
@@ -215,7 +229,13 @@ def test_cancel(ask, values, kind, action):
 
 def test_a_refund_counts_only_when_this_call_moved_the_money(ask):
     order = RefundOrder(NUMBER, "R1", 30000, 5000)
-    done = {"code": "10000", "fund_change": "Y", "out_trade_no": NUMBER, "trade_no": "2026", "refund_fee": "80.00"}
+    done = {
+        "code": "10000",
+        "fund_change": "Y",
+        "out_trade_no": NUMBER,
+        "trade_no": "2026",
+        "refund_fee": "80.00",
+    }
     parts = {"present_refund_buyer_amount": "48.00", "present_refund_discount_amount": "2.00"}
     answer, seen = ask({**done, **parts}, lambda gateway: gateway.refund(order))
     assert answer.refund_fen == 5000  # refund_fee is what the trade gave back in all
@@ -228,7 +248,12 @@ def test_a_refund_counts_only_when_this_call_moved_the_money(ask):
 
 
 def test_refund_query(ask):
-    found = {"code": "10000", "refund_status": "REFUND_SUCCESS", "out_trade_no": NUMBER, "out_request_no": "R1"}
+    found = {
+        "code": "10000",
+        "refund_status": "REFUND_SUCCESS",
+        "out_trade_no": NUMBER,
+        "out_request_no": "R1",
+    }
     found |= {"refund_amount": "50.00", "trade_no": "2026", "gmt_refund_pay": "2026-11-24 10:20:00"}
     answer, _ = ask(found, lambda gateway: gateway.query_refund(NUMBER, "R1"))
     assert answer.refund_fen == 5000 and answer.refunded_at == datetime(2026, 11, 24, 2, 20, tzinfo=UTC)
@@ -243,8 +268,16 @@ def test_refund_query(ask):
     [
         ({"code": "40004", "sub_code": "isp.bill_not_exist"}, "2026-11-24 09:00:00", gateways.NotYet),
         ({"code": "40004", "sub_code": "BILL_NOT_EXIST"}, "2026-11-24 12:00:00", gateways.EmptyDay),
-        ({"code": "10000", "bill_file_code": "EMPTY_DATA_WITH_BILL_FILE"}, "2026-11-24 09:00:00", gateways.EmptyDay),
-        ({"code": "10000", "bill_download_url": "http://127.0.0.1:9/x"}, "2026-11-24 09:00:00", gateways.Unknown),
+        (
+            {"code": "10000", "bill_file_code": "EMPTY_DATA_WITH_BILL_FILE"},
+            "2026-11-24 09:00:00",
+            gateways.EmptyDay,
+        ),
+        (
+            {"code": "10000", "bill_download_url": "http://127.0.0.1:9/x"},
+            "2026-11-24 09:00:00",
+            gateways.Unknown,
+        ),
         ({"code": "40006", "sub_code": "isv.insufficient"}, "2026-11-24 09:00:00", gateways.Failed),
         ({"code": "20000"}, "2026-11-24 09:00:00", gateways.Unknown),
     ],
@@ -260,10 +293,19 @@ def test_why_there_is_no_bill(ask, clock, values, at, kind):
 def test_a_bill_is_the_zip_as_it_came(our_keys, platform_keys):
     side = Alipay(our_keys, platform_keys, {})
     with peer(side) as other:
-        side.values = {"code": "10000", "bill_download_url": f"{other.base}/downloadBillFile.resource?token=1"}
+        side.values = {
+            "code": "10000",
+            "bill_download_url": f"{other.base}/downloadBillFile.resource?token=1",
+        }
         side.escape = True
         mine = MerchantSettings(
-            "m", "alipay", "2088", APP, other.base, app_key=our_keys.private, platform_key=platform_keys.public
+            "m",
+            "alipay",
+            "2088",
+            APP,
+            other.base,
+            app_key=our_keys.private,
+            platform_key=platform_keys.public,
         )
         bill = gateways.of(mine).fetch_bill(BILL_DAY)
     assert bill.content == b"PK\x03\x04zip" and bill.file_name == "2088_20261123.zip"

@@ -85,7 +85,9 @@ def test_a_silent_target_rests_and_says_that_nothing_was_sent():
 )
 def test_an_address_that_another_system_names_is_checked(address):
     with pytest.raises(NoAnswer) as none:
-        http.fetch(address, configured=("http://127.0.0.1:9",), public=(".bill.example.com", "bill.example.com"))
+        http.fetch(
+            address, configured=("http://127.0.0.1:9",), public=(".bill.example.com", "bill.example.com")
+        )
     assert not none.value.sent
 
 
@@ -98,7 +100,11 @@ def test_nothing_of_address_header_or_body_is_logged(caplog):
     caplog.set_level(logging.DEBUG)
     with peer(lambda _: Answer(b"answer-secret")) as other:
         Way(other.base).call(
-            "POST", "/p", query={"access_token": "query-secret"}, headers={"A": "head-secret"}, body=b"body-secret"
+            "POST",
+            "/p",
+            query={"access_token": "query-secret"},
+            headers={"A": "head-secret"},
+            body=b"body-secret",
         )
     said = "\n".join(str(record.__dict__) for record in caplog.records)
     assert "/p" in said and "secret" not in said

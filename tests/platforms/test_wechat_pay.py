@@ -108,19 +108,24 @@ def test_coupons_are_told_apart_by_who_funded_them(more, tenders):
     assert sum(part.amount_fen for part in answer.tenders) == 30000
 
 
-@pytest.mark.parametrize("code", ["SYSTEMERROR", "BANKERROR", "ORDERPAID", "OUT_TRADE_NO_USED", "NEVER_HEARD_OF"])
+@pytest.mark.parametrize(
+    "code", ["SYSTEMERROR", "BANKERROR", "ORDERPAID", "OUT_TRADE_NO_USED", "NEVER_HEARD_OF"]
+)
 def test_these_refusals_are_unknown(code):
-    answer, _ = ask(signed({"result_code": "FAIL", "err_code": code}), lambda gateway: gateway.charge(ORDER, CODE))
+    answer, _ = ask(
+        signed({"result_code": "FAIL", "err_code": code}), lambda gateway: gateway.charge(ORDER, CODE)
+    )
     assert isinstance(answer, gateways.Unknown) and answer.code == code and answer.sent
 
 
 @pytest.mark.parametrize(
     "code",
-    "AUTHCODEEXPIRE AUTH_CODE_ERROR AUTH_CODE_INVALID NOTENOUGH NOTSUPORTCARD TRADE_ERROR BUYER_MISMATCH "
-    "ORDERCLOSED ORDERREVERSED NOAUTH PARAM_ERROR SIGNERROR".split(),
+    ["AUTHCODEEXPIRE", "AUTH_CODE_ERROR", "AUTH_CODE_INVALID", "NOTENOUGH", "NOTSUPORTCARD", "TRADE_ERROR", "BUYER_MISMATCH", "ORDERCLOSED", "ORDERREVERSED", "NOAUTH", "PARAM_ERROR", "SIGNERROR"],
 )
 def test_these_refusals_are_final_and_have_words(code):
-    answer, _ = ask(signed({"result_code": "FAIL", "err_code": code}), lambda gateway: gateway.charge(ORDER, CODE))
+    answer, _ = ask(
+        signed({"result_code": "FAIL", "err_code": code}), lambda gateway: gateway.charge(ORDER, CODE)
+    )
     assert isinstance(answer, gateways.Failed) and answer.final and answer.code == code
     assert answer.alarm == (code in ("NOAUTH", "PARAM_ERROR", "SIGNERROR"))
 
@@ -162,7 +167,9 @@ def test_a_reply_cut_at_every_tenth_byte_is_unknown():
 
 def test_the_payment_code_is_written_nowhere(caplog):
     caplog.set_level(logging.DEBUG)
-    echo = signed({"result_code": "FAIL", "err_code": "AUTHCODEEXPIRE", "err_code_des": f"code {CODE} expired"})
+    echo = signed(
+        {"result_code": "FAIL", "err_code": "AUTHCODEEXPIRE", "err_code_des": f"code {CODE} expired"}
+    )
     found = [ask(answer, lambda gateway: gateway.charge(ORDER, CODE))[0] for answer in (signed(PAID), DROP)]
     refused, _ = ask(echo, lambda gateway: gateway.charge(ORDER, CODE))
     denied = Answer(f"<xml><return_code>FAIL</return_code><return_msg>{CODE}</return_msg></xml>".encode())
@@ -233,7 +240,12 @@ def test_an_accepted_refund_is_not_a_refund_until_it_is_queried():
 def test_a_refund_query_finds_its_own_among_several():
     fields = {"result_code": "SUCCESS", "out_trade_no": NUMBER, "refund_count": "2"}
     fields |= {"out_refund_no_0": "R0", "refund_status_0": "PROCESSING", "refund_fee_0": "100"}
-    fields |= {"out_refund_no_1": "R1", "refund_status_1": "SUCCESS", "refund_fee_1": "5000", "refund_id_1": "503"}
+    fields |= {
+        "out_refund_no_1": "R1",
+        "refund_status_1": "SUCCESS",
+        "refund_fee_1": "5000",
+        "refund_id_1": "503",
+    }
     fields |= {"coupon_refund_fee_1": "200", "refund_success_time_1": "2026-11-24 10:20:00"}
     done, _ = ask(signed(fields), lambda gateway: gateway.query_refund(NUMBER, "R1"))
     assert (done.refund_fen, done.platform_refund_no) == (5000, "503")
@@ -265,7 +277,11 @@ class Bills:
             return Answer(json.dumps({"code": code, "message": "x"}).encode(), status)
         host = "http://127.0.0.1:9" if self.spoil == "host" else self.base
         digest = hashlib.sha1(self.content).hexdigest()
-        where = {"hash_type": "SHA1", "hash_value": digest, "download_url": f"{host}/v3/billdownload/file?token=t"}
+        where = {
+            "hash_type": "SHA1",
+            "hash_value": digest,
+            "download_url": f"{host}/v3/billdownload/file?token=t",
+        }
         body = json.dumps(where).encode()
         stamp = str(int(time.time()) - (900 if self.spoil == "time" else 0))
         signed_text = f"{stamp}\nnonce\n".encode() + body + b"\n"
