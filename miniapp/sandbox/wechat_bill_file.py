@@ -11,7 +11,22 @@ from miniapp.sandbox.wechat_amounts import Share
 from miniapp.sandbox.wechat_parties import Merchant
 from miniapp.sandbox.world import BEIJING, World, opened, stamp, unstamp
 
-HEAD = ["交易时间", "公众账号ID", "商户号", "特约商户号", "设备号", "微信订单号", "商户订单号", "用户标识", "交易类型", "交易状态", "付款银行", "货币种类", "应结订单金额", "代金券金额"]
+HEAD = [
+    "交易时间",
+    "公众账号ID",
+    "商户号",
+    "特约商户号",
+    "设备号",
+    "微信订单号",
+    "商户订单号",
+    "用户标识",
+    "交易类型",
+    "交易状态",
+    "付款银行",
+    "货币种类",
+    "应结订单金额",
+    "代金券金额",
+]
 REFUND_TIMES = ["退款申请时间", "退款成功时间"]
 REFUND = ["微信退款单号", "商户退款单号", "退款金额", "充值券退款金额", "退款类型", "退款状态"]
 TEXTS = ["商品名称", "商户数据包", "手续费", "费率"]
@@ -20,9 +35,15 @@ COLUMNS = {
     "SUCCESS": [*HEAD, *TEXTS, "订单金额", "费率备注"],
     "REFUND": [*HEAD, *REFUND_TIMES, *REFUND, *TEXTS, "订单金额", "申请退款金额", "费率备注"],
 }
-SUMMARY = (
-    ["总交易单数", "应结订单总金额", "退款总金额", "充值券退款总金额", "手续费总金额", "订单总金额", "申请退款总金额"]
-)
+SUMMARY = [
+    "总交易单数",
+    "应结订单总金额",
+    "退款总金额",
+    "充值券退款总金额",
+    "手续费总金额",
+    "订单总金额",
+    "申请退款总金额",
+]
 SUCCESS_SUMMARY = ["总交易单数", "应结订单总金额", "手续费总金额", "订单总金额"]
 STATUS = {"success": "SUCCESS", "processing": "PROCESSING", "closed": "FAIL"}
 
