@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 from flask import Response, g, make_response, request
@@ -86,18 +89,11 @@ def _through(fault: Fault | None, call: Callable[[], Response]) -> Response:
             call()
         return Response("sandbox fault", status=int(status[1]))
     match fault.word:
-        case "drop":
-            return _closing(b"")
-        case "commit_then_drop":
+        case "drop" | "silence" | "kill_before":
+            return _unanswered(fault)
+        case "commit_then_drop" | "silence_but_done" | "kill_after":
             call()
-            return _closing(b"")
-        case "silence":
-            time.sleep(fault.number(600_000) / 1000)
-            return _closing(b"")
-        case "silence_but_done":
-            call()
-            time.sleep(fault.number(600_000) / 1000)
-            return _closing(b"")
+            return _unanswered(fault)
         case "cut_reply":
             return _cut(call(), fault.number(0))
         case "delay":
@@ -111,6 +107,21 @@ def _through(fault: Fault | None, call: Callable[[], Response]) -> Response:
             call()
             return Response(b"\xff\xfe<html>not what you asked for", content_type="text/html")
     return call()
+
+
+def _unanswered(fault: Fault) -> Response:
+    if fault.word.startswith("silence"):
+        time.sleep(fault.number(600_000) / 1000)
+    if fault.word.startswith("kill"):
+        _kill(fault.number(0))
+    return _closing(b"")
+
+
+def _kill(process: int) -> None:
+    """End a process of the program in the middle of its call; no other process is touched."""
+    command = Path(f"/proc/{process}/cmdline")
+    if process > 1 and command.exists() and b"miniapp" in command.read_bytes():
+        os.kill(process, signal.SIGKILL)
 
 
 def _cut(done: Response, count: int) -> Response:

@@ -22,6 +22,8 @@ class Fault:
       wait:MS              done MS later, then answered
       silence[:MS]         nothing is done, no answer for MS (600 000)
       silence_but_done[:MS]
+      kill_before:PID      nothing is done, that process of the program is killed in its call
+      kill_after:PID       done, then the same
       garbage              done, an unreadable answer
     All other kinds are left to the door (see README.md).
     """

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import requests
 
 import miniapp.sandbox
@@ -72,3 +73,23 @@ def test_the_sandbox_imports_nothing_of_the_program():
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             ours = [name for name in names if name.split(".")[0] == "miniapp"]
             assert all(name.startswith("miniapp.sandbox") for name in ours), path
+
+
+def test_a_caller_can_be_killed_in_its_call(sandbox: Sandbox, tmp_path: Path):
+    url = f"{sandbox.base}/wechat-api/cgi-bin/token"
+    script = tmp_path / "miniapp_caller.py"
+    script.write_text(f"import requests; input(); requests.get({url!r}, timeout=30)")
+    caller = subprocess.Popen([sys.executable, str(script)], stdin=subprocess.PIPE)
+    sandbox.fault("wechat.token", f"kill_after:{caller.pid}")
+    caller.communicate(b"\n", timeout=20)
+    assert caller.returncode == -signal.SIGKILL
+
+
+def test_no_other_process_can_be_killed(sandbox: Sandbox):
+    bystander = subprocess.Popen(["sleep", "30"])
+    sandbox.fault("wechat.token", f"kill_before:{bystander.pid}")
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{sandbox.base}/wechat-api/cgi-bin/token", timeout=9)
+    assert bystander.poll() is None
+    bystander.terminate()
+    bystander.wait(10)
