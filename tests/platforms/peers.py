@@ -53,6 +53,11 @@ class Answer:
 DROP = Answer(status=0)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
 class Peer:
     """A listening peer: ``base`` is its address, ``seen`` what has arrived, ``answer`` decides what goes back."""
 
@@ -79,7 +84,8 @@ class Peer:
                 if answer is DROP:
                     return
                 self.send_response(answer.status)
-                for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
+                heads = {"Content-Length": str(len(answer.body)), "Connection": "close", **answer.headers}
+                for name, value in heads.items():
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(answer.body if answer.cut is None else answer.body[: answer.cut])
@@ -87,8 +93,7 @@ class Peer:
             def log_message(self, *_: object) -> None:
                 return
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         if tls:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         scheme, host = ("https", "localhost") if tls else ("http", "127.0.0.1")

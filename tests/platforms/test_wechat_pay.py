@@ -120,7 +120,20 @@ def test_these_refusals_are_unknown(code):
 
 @pytest.mark.parametrize(
     "code",
-    ["AUTHCODEEXPIRE", "AUTH_CODE_ERROR", "AUTH_CODE_INVALID", "NOTENOUGH", "NOTSUPORTCARD", "TRADE_ERROR", "BUYER_MISMATCH", "ORDERCLOSED", "ORDERREVERSED", "NOAUTH", "PARAM_ERROR", "SIGNERROR"],
+    [
+        "AUTHCODEEXPIRE",
+        "AUTH_CODE_ERROR",
+        "AUTH_CODE_INVALID",
+        "NOTENOUGH",
+        "NOTSUPORTCARD",
+        "TRADE_ERROR",
+        "BUYER_MISMATCH",
+        "ORDERCLOSED",
+        "ORDERREVERSED",
+        "NOAUTH",
+        "PARAM_ERROR",
+        "SIGNERROR",
+    ],
 )
 def test_these_refusals_are_final_and_have_words(code):
     answer, _ = ask(
