@@ -49,6 +49,8 @@ def refund_query(call: Call) -> dict[str, Any]:
         "total_amount": money.yuan(payment["amount_fen"]),
         "refund_amount": money.yuan(known["amount_fen"]),
         "refund_status": "REFUND_SUCCESS",
+        "send_back_fee": money.yuan(money.amounts(parts_of(known))["receipt_amount"]),
+        "refund_detail_item_list": money.fund_bill_list(parts_of(known)),
         "gmt_refund_pay": wall_clock(known["done_at"]),
     }
 

@@ -359,6 +359,8 @@ def _give_all_back(call: Call, payment: Row) -> None:
         raise failed("ACQ.TRADE_CANCEL_TIME_OUT")
     left = left_of(call.world, payment)
     fen = sum(part.fen for part in left)
+    if not fen:
+        return
     row, _ = payments.refund(call.world, payment, refund_no="", amount_fen=fen, kind="cancel", reason="撤销")
     note_parts(call.world, row, left)
 

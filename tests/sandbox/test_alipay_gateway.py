@@ -193,6 +193,8 @@ def test_refunds_add_up_and_repeat_without_moving_money(sdk: AliPay, sandbox: Sa
     rest = sdk.api_alipay_trade_refund("66.00", out_trade_no="T1", out_request_no="R2")
     assert rest["refund_fee"] == "88.00"
     assert sdk.api_alipay_trade_query(out_trade_no="T1")["trade_status"] == "TRADE_CLOSED"
+    sdk.api_alipay_trade_cancel(out_trade_no="T1")
+    assert sum(row["amount_fen"] for row in sandbox.ledger()["payments"][0]["refunds"]) == 8800
     found = sdk.api_alipay_trade_fastpay_refund_query("R1", out_trade_no="T1")
     assert found["refund_status"] == "REFUND_SUCCESS" and found["refund_amount"] == "22.00"
     none = sdk.api_alipay_trade_fastpay_refund_query("R9", out_trade_no="T1")
