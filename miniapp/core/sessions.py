@@ -17,6 +17,20 @@ def begin(
 ) -> str:
     """A new session of a side (``customer`` or ``console``); answers the token for the cookie."""
     token = secrets.token_urlsafe(32)
+    begin_with(session, side, token, lifetime=lifetime, subject_id=subject_id, **data)
+    return token
+
+
+def begin_with(
+    session: Session,
+    side: str,
+    token: str,
+    *,
+    lifetime: timedelta,
+    subject_id: int | None = None,
+    **data: Any,
+) -> None:
+    """The same under a random token that the caller has made."""
     moment = now()
     session.add(
         WebSession(
@@ -29,7 +43,6 @@ def begin(
             expires_at=moment + lifetime,
         )
     )
-    return token
 
 
 def find(session: Session, side: str, token: str, *, idle: timedelta | None = None) -> WebSession | None:

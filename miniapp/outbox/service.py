@@ -108,7 +108,8 @@ def claim(*, limit: int, lease: timedelta, jobs: Iterable[str] | None = None) ->
             .execution_options(synchronize_session=False)
         ).all()
     return [
-        (row.job, row.called, Task(row.id, row.key, row.payload, row.fence, row.attempts, machine + lease)) for row in rows
+        (row.job, row.called, Task(row.id, row.key, row.payload, row.fence, row.attempts, machine + lease))
+        for row in rows
     ]
 
 

@@ -94,7 +94,10 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Done:
-    """Issued. What the answer says, not what we asked for; file addresses may still be missing ('')."""
+    """Issued. What the answer says, not what we asked for; file addresses may still be missing.
+
+    ``other_numbers``: further invoices under the same serial. The first is kept, an incident raised, nothing reversed.
+    """
 
     serial: str
     invoice_no: str
@@ -106,6 +109,7 @@ class Done:
     tax_fen: int | None
     files: Mapping[str, str] = field(default_factory=dict, repr=False)  # pdf | ofd | xml -> address
     channel_ref: str = ""
+    other_numbers: tuple[str, ...] = ()
     evidence: bytes = field(default=b"", repr=False)
 
 

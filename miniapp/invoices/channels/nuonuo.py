@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
@@ -91,12 +92,11 @@ class NuonuoChannel:
             return port.Unknown("refused", answer.code, evidence=answer.body)
         listed = answer.result if isinstance(answer.result, list) else [answer.result]
         rows = [row for row in listed if isinstance(row, dict)]
-        mine = [row for row in rows if row.get("orderNo") == serial]
         if not rows:
             return port.NotFound(answer.body)
-        if len(mine) != 1:  # somebody else's, or two numbers for one serial: a person looks at the evidence
-            return port.Unknown("foreign_answer" if not mine else "twice", evidence=answer.body)
-        return _state(serial, mine[0], answer.body)
+        if any(row.get("orderNo") != serial for row in rows):  # a person looks at the evidence
+            return port.Unknown("foreign_answer", evidence=answer.body)
+        return _first([_state(serial, row, answer.body) for row in rows])
 
     def file(self, kind: str, done: port.Done) -> port.File | port.NoFile:
         address = done.files.get(kind, "")
@@ -196,6 +196,17 @@ def _line(line: port.Line) -> dict[str, str]:
         "tax": _yuan(line.tax_fen),
         "invoiceLineProperty": _ROWS[line.row],
     }
+
+
+def _first(states: list[port.Answer]) -> port.Answer:
+    """Several rows for one serial: the invoice issued first; else what is still open; refused only if all are."""
+    done = [state for state in states if isinstance(state, port.Done)]
+    if done:
+        done.sort(key=lambda one: (one.issued_at is None, one.issued_at))
+        others = tuple(one.invoice_no for one in done[1:] if one.invoice_no != done[0].invoice_no)
+        return replace(done[0], other_numbers=others)
+    still_open = [state for state in states if not isinstance(state, port.Refused)]
+    return (still_open or states)[0]
 
 
 def _state(serial: str, row: Mapping[str, Any], evidence: bytes) -> port.Answer:

@@ -1,0 +1,138 @@
+"""The parts of an installation: serve, worker, db upgrade."""
+
+import os
+import signal
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from sqlalchemy.engine import make_url
+
+from miniapp import db, wiring
+from miniapp.app import create_app
+from miniapp.commands.refusing import Refusal
+from miniapp.config import Config, SettingFault
+from miniapp.core import stamp
+from miniapp.core.errors import Refused
+from miniapp.core.text import say
+from miniapp.migrations import running as migrations
+from miniapp.outbox.worker import Worker
+
+
+def load() -> Config:
+    """The settings, or a refusal that names each faulty one."""
+    try:
+        config = Config.load()
+        _ = config.master_secret
+        return config
+    except SettingFault as fault:
+        raise Refusal(
+            {"code": "SETTINGS", "message": say("commands.settings", detail=str(fault)), "hint": ""}
+        ) from fault
+
+
+def open_system() -> Config:
+    """Open database and rooms for a command that works in the system; the structure must be current."""
+    config = load()
+    _make_folder(config)
+    db.configure(config.database_url)
+    _needs_current()
+    wiring.connect(config)
+    _check_stamp(config)
+    return config
+
+
+def upgrade(_arguments: Namespace) -> int:
+    """Bring the database to this program's structure."""
+    config = load()
+    _make_folder(config)
+    db.configure(config.database_url)
+    migrations.upgrade(db.engine())
+    print(say("commands.upgraded"))
+    return 0
+
+
+def serve(arguments: Namespace) -> int:
+    """Pages and interfaces. On SQLite one process with the worker inside; on PostgreSQL the worker is apart unless asked for."""
+    config = open_system()
+    with_worker = arguments.with_worker or db.is_sqlite()
+    Server(config, with_worker=with_worker).run()
+    return 0
+
+
+def worker(_arguments: Namespace) -> int:
+    """A worker process; refused on SQLite, where it lives inside ``serve``."""
+    config = open_system()
+    if db.is_sqlite():
+        raise Refusal({"code": "ONE_PROCESS", "message": say("commands.sqlite_one_process"), "hint": ""})
+    running = wiring.worker(config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: running.stop())
+    running.run()
+    return 0
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn with threads; the worker thread starts after the fork and stops with the process."""
+
+    def __init__(self, config: Config, *, with_worker: bool) -> None:
+        self.config = config
+        self.with_worker = with_worker
+        self.outbox: Worker | None = None
+        super().__init__()
+
+    def load_config(self) -> None:
+        """One process on SQLite; as many as cores × 2 on PostgreSQL unless the worker is inside."""
+        processes = 1 if db.is_sqlite() or self.with_worker else 2 * (os.cpu_count() or 1)
+        options = {
+            "bind": f"{self.config.bind}:{self.config.port}",
+            "workers": processes,
+            "threads": self.config.threads,
+            "worker_class": "gthread",
+            "accesslog": None,
+            "loglevel": "warning",
+            "graceful_timeout": 20,
+            "timeout": 60,
+            "keepalive": 5,
+            "control_socket_disable": True,
+            "post_worker_init": self._started,
+            "worker_exit": self._stopped,
+        }
+        for name, value in options.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """The application; each process opens its own database."""
+        return create_app(self.config)
+
+    def _started(self, _worker: Any) -> None:
+        if self.with_worker:
+            self.outbox = wiring.worker(self.config)
+            self.outbox.start()
+        print(say("commands.serving", address=self.config.public_base), file=sys.stderr, flush=True)
+
+    def _stopped(self, _arbiter: Any, _worker: Any) -> None:
+        if self.outbox is not None:
+            self.outbox.stop()
+
+
+def _make_folder(config: Config) -> None:
+    config.data_dir.mkdir(parents=True, exist_ok=True)
+    url = make_url(config.database_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _needs_current() -> None:
+    if not migrations.is_current(db.engine()):
+        raise Refusal({"code": "NOT_UPGRADED", "message": say("commands.not_upgraded"), "hint": ""})
+
+
+def _check_stamp(config: Config) -> None:
+    try:
+        stamp.check(config.env, config.instance)
+    except Refused as refused:
+        raise Refusal.of(refused) from refused
