@@ -98,7 +98,7 @@ def _fields(values: Mapping[str, str]) -> dict[str, str]:
     """What a fault's `match` sees: top-level values and the flat ones of biz_content."""
     try:
         inner = json.loads(values.get("biz_content") or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         inner = {}
     flat = inner.items() if isinstance(inner, dict) else ()
     return {**values, **{name: str(value) for name, value in flat if isinstance(value, str | int | float)}}
@@ -155,7 +155,7 @@ def _check_time(world: World, text: str) -> None:
 def _biz_content(values: Mapping[str, str]) -> dict[str, Any]:
     try:
         biz = json.loads(values.get("biz_content") or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise invalid("format") from None
     if not isinstance(biz, dict):
         raise invalid("format")

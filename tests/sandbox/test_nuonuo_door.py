@@ -242,6 +242,8 @@ def test_failures_signing_failures_and_stays(client: Client, sandbox: Sandbox) -
     assert client.query("A2")[0]["status"] == "2"
     client.issue("A3", buyerName="一直开票中有限公司")
     assert {client.query("A3")[0]["status"] for _ in range(5)} == {"20"}
+    client.issue("A5", buyerName="个人", naturalPersonVerifyFlag="1")
+    assert [client.query("A5")[0]["status"] for _ in range(2)] == ["20", "22"]
     sandbox.fault("nuonuo.requestBillingNew", "two_numbers")
     client.done("A4")
     assert len({row["allElectronicInvoiceNumber"] for row in client.query("A4")}) == 2
@@ -288,6 +290,17 @@ def test_accepted_although_nothing_was_answered(client: Client, sandbox: Sandbox
     sandbox.fault("nuonuo.requestBillingNew", "code_but_done:E9999")
     assert client.issue("A2")["code"] == "E9999"
     assert [row["serial"] for row in sandbox.ledger()["issues"]] == ["A1", "A2"]
+
+
+def test_a_started_order_goes_on_after_a_restart(tmp_path: Path) -> None:
+    with running(tmp_path, nuonuo=[entry()]) as before:
+        client = Client(before)
+        client.issue("A1")
+        client.query("A1")
+    with running(tmp_path, nuonuo=[entry()]) as after:
+        client.url = f"{after.url}/nuonuo"
+        assert [client.query("A1")[0]["status"] for _ in range(2)] == ["21", "2"]
+        assert client.issue("A1")["code"] == "E9106"
 
 
 def test_the_clock_alone_finishes_an_order(client: Client, sandbox: Sandbox) -> None:

@@ -67,6 +67,20 @@ def deduplicates(world: World, entry: dict[str, Any]) -> bool:
     return bool(entry.get("deduplicate", True))
 
 
+def _fate(order: dict[str, Any]) -> tuple[str, str]:
+    """How the order shall end, and the cause if it fails: by switch, by its buyer's name, by the bureau's name check."""
+    taken = fault()
+    if taken and taken.word in FATES:
+        return taken.word, taken.argument or "开票失败"
+    for name, fate in MAGIC.items():
+        if name in order["buyerName"]:
+            return fate, "开票失败"
+    checks_names = order.get("naturalPersonVerifyFlag") == "1" and order.get("naturalPersonFlag") != "1"
+    if checks_names and len(order["buyerName"]) <= 4:
+        return "fails", "购方名称不足5个字，请确认是否为自然人"
+    return "", ""
+
+
 def _seen_before(world: World, order: dict[str, Any]) -> bool:
     row = world.store.row(
         "SELECT 1 FROM issues WHERE channel = 'nuonuo' AND taxpayer_no = ? AND serial = ?",
@@ -77,15 +91,12 @@ def _seen_before(world: World, order: dict[str, Any]) -> bool:
 
 
 def _accepted(call: Call, order: dict[str, Any], sums: dict[str, str]) -> Row:
-    taken = fault()
-    magic = next((fate for name, fate in MAGIC.items() if name in order["buyerName"]), "")
-    fate = taken.word if taken and taken.word in FATES else magic
+    fate, cause = _fate(order)
     extra = {
         **sums,
         "queries": 0,
         "fate": fate,
-        "fail_cause": (taken.argument if taken and taken.word == "fails" else "")
-        or "开票失败：购方名称不合法",
+        "fail_cause": cause,
         "app_key": call.entry["app_key"],
         "base": call.base,
     }

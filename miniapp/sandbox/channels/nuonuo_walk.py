@@ -59,12 +59,13 @@ def finish(world: World, issue_id: int) -> Row:
 
 def advance_all(world: World) -> None:
     """Lets the clock move whatever is under way."""
-    with world.store.writing():
-        rows = world.store.rows(
-            "SELECT * FROM issues WHERE channel = 'nuonuo' AND state IN ('waiting', 'signing') ORDER BY id"
-        )
-        for row in rows:
-            advance(world, opened(row))
+    rows = world.store.rows(
+        "SELECT id FROM issues WHERE channel = 'nuonuo' AND state IN ('waiting', 'signing') ORDER BY id"
+    )
+    for row in rows:
+        # Read again inside: a query may have moved it meanwhile.
+        with world.store.writing():
+            advance(world, by_id(world, row["id"]))
 
 
 def stalled(world: World, issue: Row) -> bool:
