@@ -198,7 +198,8 @@ def test_an_answer_that_is_not_ours_is_seen(platform, more, wrong):
         (row(allElectronicInvoiceNumber="", invoiceNo=NUMBER), channels.Done),
         (row(orderNo="somebody"), channels.Unknown),
         (row(orderAmount="1e3"), channels.Unknown),
-        ({"code": "E0000", "result": [ROW, {**ROW, "allElectronicInvoiceNumber": "2"}]}, channels.Unknown),
+        ({"code": "E0000", "result": [{**ROW, "status": "22"}, {**ROW, "status": "20"}]}, channels.Accepted),
+        ({"code": "E0000", "result": [ROW, {**ROW, "orderNo": "somebody"}]}, channels.Unknown),
         ({"code": "E0000", "result": []}, channels.NotFound),
         ({"code": "E9500", "describe": "none"}, channels.NotFound),
         ({"code": "E9999"}, channels.Unknown),
@@ -208,6 +209,17 @@ def test_an_answer_that_is_not_ours_is_seen(platform, more, wrong):
 def test_each_state_of_a_query(platform, answer, kind):
     platform.answers = [answer]
     assert isinstance(channel(platform).find(SERIAL), kind)
+
+
+def test_of_two_numbers_for_one_serial_the_first_is_kept_and_the_other_told(platform):
+    later = {
+        **ROW,
+        "allElectronicInvoiceNumber": "26312000000000000002",
+        "invoiceTime": ROW["invoiceTime"] + 1,
+    }
+    platform.answers = [{"code": "E0000", "result": [later, ROW]}]
+    done = channel(platform).find(SERIAL)
+    assert (done.invoice_no, done.other_numbers) == (NUMBER, ("26312000000000000002",))
 
 
 def test_a_lost_token_is_renewed_once(platform):

@@ -49,7 +49,7 @@ class Buyer:
 class Line:
     """One row of the invoice. ``row`` normal | discount | discounted; net + tax = total; price and quantity may be ''.
 
-    ``price`` is without tax, up to 8 decimals; it is sent only together with ``quantity``.
+    ``price`` is without tax, up to 8 decimals, and follows from net and quantity where it is ''.
     """
 
     name: str

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -34,6 +35,7 @@ _OUR_FAULT = frozenset(
 # Said of the content of one order, before anything is made of it.
 _ORDER_REFUSED = re.compile(r"E91(0[1-5]|0[7-9]|1[0-9]|2[0-9]|3[0-9])")
 _LINES = {"ordinary": "pc", "special": "bs"}
+_OIL_CODES = "107010"  # refined oil: an invoice of its own kind, with litres or tonnes on every line
 _ROWS = {"normal": "0", "discount": "1", "discounted": "2"}
 
 
@@ -173,6 +175,8 @@ def _order(order: port.IssueOrder, clerk: str) -> dict[str, Any]:
         "naturalPersonVerifyFlag": "0",
         "taxNumVerifyFlag": "0",
     }
+    if all(line.tax_category_code.startswith(_OIL_CODES) for line in order.lines):
+        fixed["specificFactor"] = "1"
     lines = [_line(line) for line in order.lines]
     return {**{name: text for name, text in fields.items() if text}, **fixed, "invoiceDetail": lines}
 
@@ -185,8 +189,8 @@ def _line(line: port.Line) -> dict[str, str]:
         "unit": line.unit,
         "specType": line.specification,
     }
-    if line.quantity and line.price and line.row != "discount":
-        fields |= {"num": line.quantity, "price": line.price}
+    if line.quantity and line.row != "discount":
+        fields |= {"num": line.quantity, "price": line.price or _price(line)}
     return {
         **{name: text for name, text in fields.items() if text},
         "withTaxFlag": "0",
@@ -196,6 +200,12 @@ def _line(line: port.Line) -> dict[str, str]:
         "tax": _yuan(line.tax_fen),
         "invoiceLineProperty": _ROWS[line.row],
     }
+
+
+def _price(line: port.Line) -> str:
+    """Net price of one unit, eight decimals: what the channel multiplies back to the net amount."""
+    price = Decimal(line.net_fen) / 100 / Decimal(line.quantity)
+    return str(price.quantize(Decimal("0.00000001"), ROUND_HALF_UP))
 
 
 def _first(states: list[port.Answer]) -> port.Answer:
