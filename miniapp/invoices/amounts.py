@@ -222,11 +222,18 @@ def _check_line(line: object, number: int) -> None:
         raise _bad("line_not_an_object", line=number)
     _check_amount(line.get("amount_fen"), f"lines[{number}].amount_fen")
     for name in _TEXTS:
-        if not isinstance(line.get(name), str | None):
+        if not _is_text(line.get(name)):
             raise _bad("not_a_text", name=f"lines[{number}].{name}")
     quantity = line.get("quantity")
     if quantity is not None and not (isinstance(quantity, str) and _QUANTITY.fullmatch(quantity)):
         raise _bad("bad_quantity", line=number)
+
+
+def _is_text(value: object) -> bool:
+    """A text that can be written, or nothing: half a pair of UTF-16, which JSON can hold, cannot."""
+    if isinstance(value, str):
+        return not any("\ud800" <= character <= "\udfff" for character in value)
+    return value is None
 
 
 def _lines(lines: Sequence[Mapping[str, Any]]) -> list[Line]:

@@ -142,6 +142,7 @@ def test_what_is_invoiceable(paid, refunded, discount, policy, expected):
         ({"paid_fen": 1, "lines": [line(1, quantity=1)]}, "BAD_AMOUNT"),
         ({"paid_fen": 1, "lines": [line(1, quantity="-1")]}, "BAD_AMOUNT"),
         ({"paid_fen": 1, "lines": [line(1, name=1)]}, "BAD_AMOUNT"),
+        ({"paid_fen": 1, "lines": [line(1, name="水\ud800")]}, "BAD_AMOUNT"),
         ({"paid_fen": 1, "lines": [line(1)], "platform_discount": "half"}, "BAD_AMOUNT"),
         ({"paid_fen": 1, "lines": [line(1)], "discount_rows": 1}, "BAD_AMOUNT"),
         ({"paid_fen": 1, "lines": [line(1)], "refund_fen": 1}, "BAD_AMOUNT"),
