@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import parse_qsl, quote_from_bytes
 
 from cryptography.exceptions import InvalidSignature
@@ -80,6 +81,7 @@ def envelope(name: str, node: str, *, signature: str | None, cert_sn: str | None
     return "{" + ",".join(parts) + "}"
 
 
+@lru_cache(maxsize=32)
 def private_key(pem: str) -> rsa.RSAPrivateKey:
     """Reads PKCS#1 or PKCS#8 PEM. Raises ValueError."""
     key = serialization.load_pem_private_key(pem.encode(), password=None)
@@ -88,6 +90,7 @@ def private_key(pem: str) -> rsa.RSAPrivateKey:
     return key
 
 
+@lru_cache(maxsize=32)
 def public_key(text: str) -> rsa.RSAPublicKey:
     """Reads PEM, or the one line of base64 that the console shows. Raises ValueError."""
     if "BEGIN" in text:
