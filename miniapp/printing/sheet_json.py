@@ -44,7 +44,7 @@ class SheetRefused(Invalid):
     """The JSON is no invoice; ``where`` is the path of the value at fault."""
 
     def __init__(self, key: str, where: str, **values: Any) -> None:
-        super().__init__(f"printing.sheet.{key}", where=where, **values)
+        super().__init__(f"printing.sheet.{key}", where=where or "JSON", **values)
         self.where = where
 
 
