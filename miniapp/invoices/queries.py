@@ -294,6 +294,25 @@ def invoice_by_id(invoice_id: int) -> InvoiceView:
         return _invoice_view(session, found)
 
 
+@dataclass(frozen=True)
+class DeliveryFound:
+    """A delivery by its own id."""
+
+    id: int
+    invoice_id: int
+    way: str
+    state: str
+
+
+def delivery(delivery_id: int) -> DeliveryFound:
+    """One delivery. Raises Missing."""
+    with db.reading() as session:
+        row = session.get(Delivery, delivery_id)
+        if row is None:
+            raise Missing("core.not_found")
+        return DeliveryFound(row.id, row.invoice_id, row.way, row.state)
+
+
 def invoices(*, scopes: Iterable[str], text: str = "", page: int = 1, size: int = 50) -> list[InvoiceView]:
     """Invoices for staff, within their scopes, newest first."""
     with db.reading() as session:
