@@ -26,6 +26,7 @@ from tests.processes import Process, clean_environment, free_port
 
 KINDS = ("sqlite", "postgresql")
 _POSTGRESQL = Path("/usr/lib/postgresql/15/bin")
+_ROOM = 1 << 30  # bytes
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "200",
@@ -47,12 +48,12 @@ class Database:
 
 
 @pytest.fixture(params=KINDS)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     """An empty, migrated database, open in this process: the test runs once on each kind.
 
     For one kind only: ``@pytest.mark.parametrize("database", ["sqlite"], indirect=True)``.
     """
-    with fresh_database(request.param, tmp_path) as made:
+    with fresh_database(request.param) as made:
         db.configure(made.url)
         try:
             yield made
@@ -61,12 +62,13 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
 
 
 @contextmanager
-def fresh_database(kind: str, folder: Path) -> Iterator[Database]:
+def fresh_database(kind: str) -> Iterator[Database]:
     """A migrated database that is gone afterwards; not opened in this process."""
     if kind == "sqlite":
-        file = folder / "miniapp.db"
-        shutil.copyfile(_sqlite_template(), file)
-        yield Database(kind, f"sqlite:///{file}")
+        with tempfile.TemporaryDirectory(prefix="miniapp-sqlite-", dir=memory()) as folder:
+            file = Path(folder) / "miniapp.db"
+            shutil.copyfile(_sqlite_template(), file)
+            yield Database(kind, f"sqlite:///{file}")
         return
     cluster = running_cluster()
     name = cluster.create(template=_postgresql_template())
@@ -90,13 +92,21 @@ def empty_database(kind: str, folder: Path) -> Iterator[Database]:
         cluster.drop(name)
 
 
+def memory() -> str:
+    """A folder in memory where there is room for one: on a busy disk each database takes up to 20 times as long."""
+    in_memory = Path("/dev/shm")
+    if os.access(in_memory, os.W_OK) and shutil.disk_usage(in_memory).free > _ROOM:
+        return str(in_memory)
+    return "/tmp"
+
+
 class Cluster:
     """A PostgreSQL server on a free loopback port with its data in a temporary folder."""
 
     def __init__(self) -> None:
         if not (_POSTGRESQL / "initdb").exists():
             pytest.fail("PostgreSQL 15 is missing: apt-get install postgresql-15")
-        self.folder = Path(tempfile.mkdtemp(prefix="miniapp-pg-", dir="/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix="miniapp-pg-", dir=memory()))
         self.port = free_port()
         self._names = count(1)
         owner = self._owner()
@@ -200,7 +210,7 @@ _templates: list[Path] = []
 
 @cache
 def _sqlite_template() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="miniapp-sqlite-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="miniapp-sqlite-", dir=memory()))
     _templates.append(folder)
     file = folder / "template.db"
     migrate(f"sqlite:///{file}")

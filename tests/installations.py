@@ -115,7 +115,7 @@ def installation(
     request: pytest.FixtureRequest, tmp_path: Path, processes: Processes
 ) -> Iterator[Installation]:
     """A migrated, empty installation on each kind of database; nothing of it runs yet."""
-    with fresh_database(request.param, tmp_path) as database:
+    with fresh_database(request.param) as database:
         made = Installation(tmp_path, database, processes)
         made.move_clock(seconds=0)
         yield made
