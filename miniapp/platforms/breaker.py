@@ -11,7 +11,7 @@ REST_SECONDS = 5.0
 
 
 class Breaker:
-    """The breaker of one origin; counts silence and 5xx in a row."""
+    """The breaker of one target; counts silence and 5xx in a row."""
 
     _all: dict[str, "Breaker"] = {}  # noqa: RUF012 - one table for the process
     _guard = threading.Lock()

@@ -22,7 +22,13 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from requests.certs import where  # type: ignore[attr-defined]
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    MaxRetryError,
+    NewConnectionError,
+    ReadTimeoutError,
+)
 
 from miniapp.platforms.breaker import Breaker
 
@@ -79,6 +85,7 @@ class Way:
         cert = (self.client_cert, self.client_key) if self.base.startswith("https:") else ("", "")
         return _send(
             _session(*cert),
+            self.base,
             {
                 "method": method,
                 "url": self.base + path,
@@ -108,7 +115,9 @@ def fetch(
     """
     check_address(address, configured=configured, public=public)
     request = {"method": "GET", "url": address, "headers": dict(headers or {})}
-    return _send(_session("", ""), request, read_seconds=read_seconds, answer_bytes=answer_bytes)
+    return _send(
+        _session("", ""), _origin(address), request, read_seconds=read_seconds, answer_bytes=answer_bytes
+    )
 
 
 def check_address(address: str, *, configured: tuple[str, ...], public: tuple[str, ...] = ()) -> None:
@@ -139,9 +148,9 @@ def redact(text: bytes, *secrets: str) -> bytes:
 
 
 def _send(
-    session: requests.Session, request: dict[str, Any], *, read_seconds: float, answer_bytes: int
+    session: requests.Session, target: str, request: dict[str, Any], *, read_seconds: float, answer_bytes: int
 ) -> Reply:
-    target = _origin(request["url"])
+    """``target`` names the other side for its breaker: the configured base, for several may share one host."""
     breaker = Breaker.of(target)
     if not breaker.lets_through():
         raise NoAnswer("resting", sent=False)
@@ -180,7 +189,8 @@ def _receive(
             if 300 <= response.status_code < 400:
                 raise NoAnswer("redirect")
             body = bytearray()
-            for piece in response.iter_content(65536):
+            # read1 hands over what has come: a reply that drips would keep iter_content past any deadline.
+            while piece := response.raw.read1(65536, decode_content=False):
                 body += piece
                 if len(body) > answer_bytes:
                     raise NoAnswer("too_large")
@@ -188,7 +198,7 @@ def _receive(
                     raise NoAnswer("timeout")
             headers = {name.lower(): value for name, value in response.headers.items()}
             return Reply(response.status_code, headers, bytes(body))
-    except (requests.RequestException, ValueError) as error:
+    except (requests.RequestException, HTTPError, ValueError) as error:
         # "from None": the library's exceptions carry the address with its query.
         raise _no_answer(error) from None
 
@@ -196,7 +206,7 @@ def _receive(
 def _no_answer(error: Exception) -> NoAnswer:
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return NoAnswer("connect_timeout", sent=False)
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout | ReadTimeoutError):
         return NoAnswer("timeout")
     if isinstance(error, requests.exceptions.SSLError):
         return NoAnswer("tls")
@@ -206,7 +216,7 @@ def _no_answer(error: Exception) -> NoAnswer:
         if isinstance(reason, NewConnectionError | ConnectTimeoutError):
             return NoAnswer("no_connection", sent=False)
         return NoAnswer("cut")
-    if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
+    if isinstance(error, HTTPError):
         return NoAnswer("cut")
     return NoAnswer("bad_address", sent=False)
 

@@ -5,7 +5,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -48,6 +48,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     cut: int | None = None
     delay: float = 0.0
+    drip: float = 0.0  # seconds between single bytes
 
 
 DROP = Answer(status=0)
@@ -86,9 +87,20 @@ class Peer:
                 self.send_response(answer.status)
                 heads = {"Content-Length": str(len(answer.body)), "Connection": "close", **answer.headers}
                 for name, value in heads.items():
-                    self.send_header(name, value)
+                    if value:
+                        self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(answer.body if answer.cut is None else answer.body[: answer.cut])
+                if answer.drip:
+                    self.drip(answer)
+                else:
+                    self.wfile.write(answer.body if answer.cut is None else answer.body[: answer.cut])
+
+            def drip(self, answer: Answer) -> None:
+                with suppress(OSError):
+                    for at in range(len(answer.body)):
+                        self.wfile.write(answer.body[at : at + 1])
+                        self.wfile.flush()
+                        time.sleep(answer.drip)
 
             def log_message(self, *_: object) -> None:
                 return

@@ -2,6 +2,7 @@
 
 import logging
 import ssl
+import time
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,31 @@ def test_a_slow_answer_is_given_up():
     with peer(lambda _: Answer(b"late", delay=0.6)) as other, pytest.raises(NoAnswer) as none:
         Way(other.base, read_seconds=0.2).call("GET", "/")
     assert (none.value.reason, none.value.sent) == ("timeout", True)
+
+
+def test_an_answer_that_drips_does_not_hold_us_for_ever():
+    began = time.monotonic()
+    with peer(lambda _: Answer(b"x" * 600, drip=0.05)) as other, pytest.raises(NoAnswer, match="timeout"):
+        Way(other.base, read_seconds=0.2).call("GET", "/")
+    assert time.monotonic() - began < 4
+
+
+def test_a_chunked_answer_is_whole_or_none():
+    chunks = b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    heads = {"Transfer-Encoding": "chunked", "Content-Length": ""}
+    with peer(lambda _: Answer(chunks, headers=heads)) as other:
+        assert Way(other.base).call("GET", "/").body == b"abcde"
+        other.answer = lambda _: Answer(chunks, headers=heads, cut=12)
+        with pytest.raises(NoAnswer, match="cut"):
+            Way(other.base).call("GET", "/")
+
+
+def test_one_resting_target_does_not_stop_another_on_the_same_host():
+    with peer(lambda request: DROP if request.path.startswith("/tax") else Answer(b"fine")) as other:
+        for _ in range(FAILURES_TO_OPEN):
+            with pytest.raises(NoAnswer):
+                Way(f"{other.base}/tax").call("GET", "/")
+        assert Way(f"{other.base}/pay").call("GET", "/").body == b"fine"
 
 
 def test_no_redirect_is_followed():
