@@ -31,3 +31,11 @@ class DayClosed:
 
     company_id: int
     bill_date: str
+
+
+@dataclass(frozen=True)
+class DayReopened:
+    """A closed day was opened again by two persons; ``bill_date`` is ISO."""
+
+    company_id: int
+    bill_date: str

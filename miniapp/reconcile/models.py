@@ -23,14 +23,19 @@ from miniapp.stores.models import Company, MerchantAccount, Staff, Store
 
 
 class BillFile(Base):
-    """One bill as received, by the hash of its bytes. ``totals`` is what ``bills inspect`` says of it."""
+    """One bill as received, by the hash of its bytes. ``totals`` is what ``bills inspect`` says of it.
+
+    ``rows_sha256``: its normalised rows as Parquet, made from the bytes and makeable again.
+    """
 
     __tablename__ = "bill_file"
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     merchant_account_id: Mapped[int] = mapped_column(ForeignKey("merchant_account.id"))
     bill_date: Mapped[date]
     layout: Mapped[str] = mapped_column(String(60))
+    bill: Mapped[str] = mapped_column(String(10), default="trade")
     sha256: Mapped[str] = mapped_column(String(64))
+    rows_sha256: Mapped[str] = mapped_column(String(64), default="")
     name: Mapped[str] = mapped_column(String(200), default="")
     rows: Mapped[int]
     totals: Mapped[dict[str, Any]] = mapped_column(JSON)
@@ -42,6 +47,7 @@ class BillFile(Base):
     __table_args__ = (
         UniqueConstraint("merchant_account_id", "bill_date", "layout", "sha256"),
         CheckConstraint("source IN ('fetched', 'imported')", name="source"),
+        CheckConstraint("bill IN ('trade', 'flow')", name="bill"),
         Index(None, "sha256"),
     )
 
@@ -64,7 +70,9 @@ class Batch(Base):
     read_at: Mapped[datetime | None]
     done_at: Mapped[datetime | None]
     merchant_account: Mapped[MerchantAccount] = relationship()
-    files: Mapped[list["BatchFile"]] = relationship(order_by="BatchFile.file_id")
+    files: Mapped[list["BatchFile"]] = relationship(
+        order_by="BatchFile.file_id", cascade="all, delete-orphan"
+    )
     __table_args__ = (
         UniqueConstraint("merchant_account_id", "bill_date", "version"),
         CheckConstraint(BATCH.check_sql(), name="state"),
@@ -93,8 +101,9 @@ class BatchFile(Base):
 class Difference(Base):
     """One number on which ledger and bill disagree; one live row per number, kept over runs and versions.
 
-    ``bill_date`` is the batch that sees it, ``since`` the day on which it was first missing. ``is_blocking`` keeps
-    its transaction from being invoiced: always while live, and after a resolution that says the sale was not so.
+    ``bill_date`` is the batch that sees it, ``since`` the day on which it was first missing, ``met_on`` the other bill
+    date that brought the missing side. ``is_blocking`` keeps its transaction from being invoiced: always while live, and
+    after a resolution that says the sale was not so.
     """
 
     __tablename__ = "difference"
@@ -126,7 +135,7 @@ class Difference(Base):
     changed_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
     settled_how: Mapped[str] = mapped_column(String(20), default="")
-    settled_by_batch_id: Mapped[int | None] = mapped_column(ForeignKey("batch.id"))
+    met_on: Mapped[date | None]
     merchant_account: Mapped[MerchantAccount] = relationship()
     store: Mapped[Store | None] = relationship()
     transaction: Mapped[TerminalTransaction | None] = relationship()
@@ -154,6 +163,8 @@ class Difference(Base):
         ),
         Index(None, "company_id", "bill_date"),
         Index(None, "merchant_account_id", "state", "bill_date"),
+        Index(None, "merchant_account_id", "out_trade_no"),
+        Index(None, "merchant_account_id", "met_on"),
     )
 
 

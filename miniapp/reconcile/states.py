@@ -15,6 +15,7 @@ DIFFERENCE = States(
         ("open", "turn_up"): "settled",
         ("open", "resolve"): "settled",
         ("carried_over", "resolve"): "settled",
+        ("settled", "reappear"): "open",
     },
     waits_for={"open": "finance", "carried_over": "bill"},
 )

@@ -5,10 +5,12 @@ from datetime import date, datetime, timedelta
 from itertools import count
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from miniapp import db
 from miniapp.core import clock
-from miniapp.payments.models import TerminalTransaction, Vouch
+from miniapp.payments.models import TerminalTransaction, TransactionState, Vouch
+from miniapp.reconcile import steps
 from miniapp.stores.models import Company, MerchantAccount, Staff, Store, StoreCompany, Terminal
 
 WECHAT_NO, ALIPAY_NO = "1900000109", "2088000000000001"
@@ -64,6 +66,25 @@ class Books:
                 )
             )
 
+    def revoke(self, sale_id: int) -> None:
+        """The terminal takes a sale back."""
+        with db.transaction() as session:
+            moment = clock.now()
+            session.add(
+                TransactionState(
+                    transaction_id=sale_id, state="revoked", source="reported", at=moment, recorded_at=moment
+                )
+            )
+            session.flush()
+            steps.on_state_changed(session, session.get_one(TerminalTransaction, sale_id))
+
+    def set_account(self, platform: str, **settings: object) -> None:
+        """Change settings of a merchant account."""
+        with db.transaction() as session:
+            account = session.get_one(MerchantAccount, self.accounts[platform])
+            account.carry_days = int(settings.pop("carry_days", account.carry_days))  # type: ignore[call-overload]
+            account.settings = {**account.settings, **settings}
+
     def id_of(self, number: str) -> int:
         """The id of the sale with a number."""
         with db.reading() as session:
@@ -97,8 +118,9 @@ class Books:
             self.recorded(session, row)
             return row.id
 
-    def recorded(self, session: object, row: TerminalTransaction) -> None:
+    def recorded(self, session: Session, row: TerminalTransaction) -> None:
         """What the ledger does in the transaction that records a row."""
+        steps.on_recorded(session, row)
 
     def _values(
         self, kind: str, out_trade_no: str, out_refund_no: str, fen: int, moment: datetime, platform: str

@@ -21,17 +21,16 @@ def proof(sale_id: int) -> queries.Proof:
 
 def batch_done(books: Books, *, version: int = 1, **more: object) -> int:
     with db.transaction() as session:
-        batch = Batch(
+        batch = session.query(Batch).filter_by(bill_date=DAY, version=version).one_or_none() or Batch(
             merchant_account_id=books.accounts["wechat"],
             company_id=books.company_id,
             bill_date=DAY,
             version=version,
-            state="done",
             made_at=now(),
-            read_at=now(),
-            done_at=now(),
-            **more,
         )
+        batch.state, batch.read_at, batch.done_at = "done", now(), now()
+        for name, value in more.items():
+            setattr(batch, name, value)
         session.add(batch)
         session.flush()
         return batch.id

@@ -652,7 +652,9 @@ def upgrade() -> None:
         ),
         sa.Column("bill_date", sa.Date(), nullable=False),
         sa.Column("layout", sa.String(length=60), nullable=False),
+        sa.Column("bill", sa.String(length=10), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("rows_sha256", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("rows", sa.Integer(), nullable=False),
         sa.Column("totals", sa.JSON(), nullable=False),
@@ -660,6 +662,7 @@ def upgrade() -> None:
         sa.Column("source", sa.String(length=10), nullable=False),
         sa.Column("taken_at", db.UtcDateTime(timezone=True), nullable=False),
         sa.Column("taken_by", sa.String(length=80), nullable=False),
+        sa.CheckConstraint("bill IN ('trade', 'flow')", name=op.f("ck_bill_file_bill")),
         sa.CheckConstraint("source IN ('fetched', 'imported')", name=op.f("ck_bill_file_source")),
         sa.ForeignKeyConstraint(
             ["merchant_account_id"], ["merchant_account.id"], name=op.f("fk_bill_file_merchant_account_id")
@@ -1111,7 +1114,7 @@ def upgrade() -> None:
         sa.Column("changed_at", db.UtcDateTime(timezone=True), nullable=False),
         sa.Column("settled_at", db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("settled_how", sa.String(length=20), nullable=False),
-        sa.Column("settled_by_batch_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("met_on", sa.Date(), nullable=True),
         sa.CheckConstraint("is_blocking OR state = 'settled'", name=op.f("ck_difference_live_blocks")),
         sa.CheckConstraint("kind IN ('sale', 'refund')", name=op.f("ck_difference_kind")),
         sa.CheckConstraint("state IN ('open', 'carried_over', 'settled')", name=op.f("ck_difference_state")),
@@ -1120,9 +1123,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["company_id"], ["company.id"], name=op.f("fk_difference_company_id")),
         sa.ForeignKeyConstraint(
             ["merchant_account_id"], ["merchant_account.id"], name=op.f("fk_difference_merchant_account_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["settled_by_batch_id"], ["batch.id"], name=op.f("fk_difference_settled_by_batch_id")
         ),
         sa.ForeignKeyConstraint(["store_id"], ["store.id"], name=op.f("fk_difference_store_id")),
         sa.ForeignKeyConstraint(
@@ -1141,6 +1141,16 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             batch_op.f("ix_difference_company_id_bill_date"), ["company_id", "bill_date"], unique=False
+        )
+        batch_op.create_index(
+            batch_op.f("ix_difference_merchant_account_id_met_on"),
+            ["merchant_account_id", "met_on"],
+            unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_difference_merchant_account_id_out_trade_no"),
+            ["merchant_account_id", "out_trade_no"],
+            unique=False,
         )
         batch_op.create_index(
             batch_op.f("ix_difference_merchant_account_id_state_bill_date"),
@@ -1530,6 +1540,8 @@ def downgrade() -> None:
             postgresql_where=sa.text("state <> 'settled'"),
         )
         batch_op.drop_index(batch_op.f("ix_difference_merchant_account_id_state_bill_date"))
+        batch_op.drop_index(batch_op.f("ix_difference_merchant_account_id_out_trade_no"))
+        batch_op.drop_index(batch_op.f("ix_difference_merchant_account_id_met_on"))
         batch_op.drop_index(batch_op.f("ix_difference_company_id_bill_date"))
         batch_op.drop_index(
             "ix_difference_blocking",
