@@ -1,6 +1,6 @@
 """One account's day in DuckDB: the ledger's CSV and the bills' Parquet in, exceptions and totals out. No database of ours.
 
-The match itself is ``matching.sql``, the same that compares files; here its two sides are filled and its answer read.
+The match itself is ``matching``, the same that compares files; here its two sides are filled and its answer read.
 """
 
 import json
@@ -12,11 +12,11 @@ from typing import Any
 
 import duckdb
 
-from miniapp.reconcile import bills
+from miniapp.reconcile import bills, matching
 from miniapp.reconcile.normalising import quoted
-from miniapp.reconcile.rules import REASONS, Found
+from miniapp.reconcile.matching import REASONS
+from miniapp.reconcile.rules import Found
 
-MATCH = Path(__file__).with_name("matching.sql")
 EVIDENCE = (
     "kind",
     "status",
@@ -33,7 +33,6 @@ EVIDENCE = (
     "store",
     "terminal",
 )
-_FAILED_REFUNDS = "('FAIL', 'REFUNDCLOSE')"
 _NO_BILL = "SELECT NULL::INTEGER AS file_id, NULL::BIGINT AS line_no, NULL::INTEGER AS part, '' AS payer"
 
 
@@ -58,12 +57,11 @@ class Matched:
 
 def match(side: Side) -> Matched:
     """Compare one day. Amounts are fen; the answer depends on the rows only, not on their order."""
-    with bills.connect() as con:
+    with bills.connect(ordered=False) as con:
         _load_ledger(con, side)
         _load_bill(con, side)
-        con.execute(f"SET VARIABLE bill_date = DATE '{side.bill_date.isoformat()}'")
-        con.execute("SET VARIABLE carry_days = 0")
-        con.execute(MATCH.read_text("utf-8"))
+        # Carrying over is done on the exceptions, in our own tables: DuckDB sees one day only.
+        matching.match(con, bill_date=side.bill_date, carry_days=0, bill_platforms=["account"], previous=[])
         return Matched(_found(con), _totals(con))
 
 
@@ -94,17 +92,12 @@ def _load_bill(con: duckdb.DuckDBPyConnection, side: Side) -> None:
         for file_id, path in side.bills
     ]
     con.execute(f"CREATE TEMP VIEW bill_files AS {' UNION ALL '.join(parts) or _empty_bill()}")
+    failed = ", ".join(quoted(word) for word in matching.FAILED_REFUND)
     con.execute(
-        f"CREATE TEMP TABLE bill_rows AS SELECT 'account' AS platform, kind, "
-        f"{_key(side.platform, 'kind', _NUMBER)}, amount_fen, "
-        f"kind = 'refund' AND status IN {_FAILED_REFUNDS} AS is_off, "
-        f"{'fee_fen_e3' if side.fee_rate else 'NULL::BIGINT'} AS fee_fen_e3, file_id, line_no, part "
-        f"FROM bill_files"
-    )
-    con.execute("CREATE TEMP TABLE bill_platforms AS SELECT 'account' AS platform")
-    con.execute(
-        "CREATE TEMP TABLE previous_rows (platform VARCHAR, kind VARCHAR, key VARCHAR, sub VARCHAR, reason VARCHAR, "
-        "fen BIGINT, is_off BOOLEAN, since DATE)"
+        f"CREATE TEMP VIEW bill_rows AS SELECT 'account' AS platform, kind, "
+        f"{_key(side.platform, 'kind', _NUMBER)}, amount_fen, kind = 'refund' AND status IN ({failed}) AS is_off, "
+        f"{'fee_fen_e3' if side.fee_rate else 'NULL::BIGINT'} AS fee_fen_e3, status = 'UNNUMBERED' AS unnumbered, "
+        f"file_id, line_no, part FROM bill_files"
     )
 
 
@@ -185,7 +178,6 @@ def _structs(places: list[tuple[int, int, int]]) -> str:
 
 
 def _totals(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    matched = " AND ".join(f"NOT c.{reason}" for reason in REASONS)
     rows = con.execute(
         f"""
         WITH stores AS (SELECT kind, key, sub, min(store_id) AS store_id FROM ledger_rows GROUP BY ALL)
@@ -195,7 +187,7 @@ def _totals(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         FROM bill_rows AS b LEFT JOIN stores AS s USING (kind, key, sub) WHERE b.kind <> 'revocation' GROUP BY ALL
         UNION ALL
         SELECT 'matched', s.store_id, c.kind, count(*), sum(coalesce(c.ledger_fen, c.bill_fen))::BIGINT
-        FROM compared AS c LEFT JOIN stores AS s USING (kind, key, sub) WHERE {matched} GROUP BY ALL
+        FROM compared AS c LEFT JOIN stores AS s USING (kind, key, sub) WHERE NOT c.has_reason AND c.counts GROUP BY ALL
         """
     ).fetchall()
     whole = _blank()
