@@ -9,5 +9,12 @@ pytest_plugins = [
     "tests.databases",
     "tests.installations",
     "tests.browser",
-    *(name for name in ("tests.printers", "tests.people") if find_spec(name)),
+    "tests.printers",
 ]
+if find_spec("tests.people"):
+    try:
+        import tests.people  # noqa: F401
+    except ImportError as fault:  # while rooms are still being built their tests run without the cast
+        print(f"tests.people: {fault}")
+    else:
+        pytest_plugins.append("tests.people")
