@@ -72,7 +72,7 @@ def linked(session: Session, subject: str, subject_id: int) -> dict[str, StoredF
         .where(FileLink.subject == subject, FileLink.subject_id == subject_id)
         .order_by(FileLink.id)
     )
-    return dict(rows)
+    return dict(rows.all())
 
 
 def read(digest: str) -> bytes:

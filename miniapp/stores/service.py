@@ -105,7 +105,7 @@ def terminal_by_key(key_id: str) -> TerminalView | None:
             company_id=company_of(session, store.id).id,
             key_id=key_id,
             secret=vault.unwrap(key.secret, name=f"terminal_key:{key_id}"),
-            wallets=dict(wallets),
+            wallets=dict(wallets.all()),
         )
 
 
