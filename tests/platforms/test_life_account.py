@@ -138,7 +138,7 @@ def test_a_gateway_post_is_verified_over_gbk_with_its_sign_type(our_keys, platfo
     whole = [*fields.items(), ("sign", base64.b64encode(signed).decode())]
     assert life_account.signed_by_alipay(whole, platform_keys.public)
     assert not life_account.signed_by_alipay(whole, our_keys.public)
-    assert not life_account.signed_by_alipay([*whole, ("service", "x")], platform_keys.public)
+    assert not life_account.signed_by_alipay([("service", "x"), *whole], platform_keys.public)
     assert not life_account.signed_by_alipay(
         [(name, value + "x") for name, value in whole], platform_keys.public
     )

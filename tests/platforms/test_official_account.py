@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -23,6 +24,7 @@ class Account:
         self.valid = ""
         self.forced = 0
         self.sticky = False
+        self.slow = 0.0
         self.messages = []
         self.refuse = []
         self.answer = None
@@ -45,6 +47,7 @@ class Account:
     def _token(self, asked):
         if asked["secret"] != "secret":
             return Answer(b'{"errcode":40125,"errmsg":"invalid appsecret"}')
+        time.sleep(self.slow)
         self.forced += bool(asked.get("force_refresh"))
         if not self.sticky or asked.get("force_refresh"):
             self.tokens += 1
@@ -85,6 +88,7 @@ def test_a_text_goes_out_as_raw_utf8_with_a_shared_token(account):
 
 
 def test_many_at_once_fetch_one_token(account):
+    account.slow = 0.2
     threads = [threading.Thread(target=sender(account).send_text, args=("o", "x")) for _ in range(12)]
     for thread in threads:
         thread.start()

@@ -298,7 +298,8 @@ class Bills:
         body = json.dumps(where).encode()
         stamp = str(int(time.time()) - (900 if self.spoil == "time" else 0))
         signed_text = f"{stamp}\nnonce\n".encode() + body + b"\n"
-        seal = self.platform.handle.sign(signed_text, padding.PKCS1v15(), hashes.SHA256())
+        signer = self.ours if self.spoil == "key" else self.platform
+        seal = signer.handle.sign(signed_text, padding.PKCS1v15(), hashes.SHA256())
         if self.spoil == "body":
             body = body.replace(b"SHA1", b"SHA2")
         serial = "PUB_KEY_ID_02" if self.spoil == "serial" else "PUB_KEY_ID_01"
@@ -330,7 +331,7 @@ def test_a_bill_is_fetched_at_once_and_checked_by_its_hash(our_keys, platform_ke
     assert bill.content == content and bill.hash_checked and bill.bill_date == BILL_DAY
 
 
-@pytest.mark.parametrize("spoil", ["content", "host", "body", "serial", "time"])
+@pytest.mark.parametrize("spoil", ["content", "host", "body", "key", "serial", "time"])
 def test_a_bill_with_a_fault_on_its_way_is_unknown(our_keys, platform_keys, spoil):
     bills = Bills(our_keys, platform_keys, content=b"a,b\r\n", spoil=spoil)
     assert isinstance(fetch(bills, our_keys, platform_keys), gateways.Unknown)
@@ -354,7 +355,17 @@ def test_why_there_is_no_bill(our_keys, platform_keys, clock, refusal, at, kind)
 
 
 @pytest.mark.parametrize(
-    "text", ["<xml><a>1</a><a>2</a></xml>", "<xml><a><b>1</b></a></xml>", "<xml>x</xml>", "", "<xml><a>1</a>"]
+    "text",
+    [
+        "<xml><a>1</a><a>2</a></xml>",
+        "<xml><a><b>1</b></a></xml>",
+        "<xml>x</xml>",
+        "",
+        "<xml><a>1</a>",
+        "<!DOCTYPE xml><xml><a>1</a></xml>",
+        '<!DOCTYPE x [<!ENTITY e "1">]><xml><a>&e;</a></xml>',
+        "<?php x?><xml><a>1</a></xml>",
+    ],
 )
 def test_xml_that_is_not_flat_is_refused(text):
     with pytest.raises(flat_xml.BadXml):
