@@ -87,7 +87,10 @@ def enter_sale(
 def enter_refund(
     session: Session, till: Till, report: Report, sale: TerminalTransaction, *, source: str = "reported"
 ) -> tuple[TerminalTransaction, bool]:
-    """Record a refund of a sale and lower its limit. Raises Differs, Refused (more than was paid is given back)."""
+    """Record a refund of a sale and lower its limit. Raises Differs, and for a till's word Refused (more than is left).
+
+    What the platform itself says is recorded whatever it adds up to: the limit must know it.
+    """
     number = refund_number(till, report)
     balances.lock(session, sale.id)
     known = session.scalar(
@@ -103,7 +106,7 @@ def enter_refund(
         return known, False
     if source == "reported" and _is_our_order(session, sale, number, report.amount_fen):
         return sale, False
-    if report.amount_fen > refundable_fen(session, sale, but_for=number):
+    if source == "reported" and report.amount_fen > refundable_fen(session, sale, but_for=number):
         raise Refused("payments.over_refund")
     refund = _row(
         till,

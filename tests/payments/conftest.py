@@ -1,4 +1,4 @@
-"""The shop of the tests of payments."""
+"""The shop of the tests of payments, alone or with its platforms."""
 
 from pathlib import Path
 
@@ -6,6 +6,8 @@ import pytest
 
 from tests.clocks import Clock
 from tests.databases import Database
+from tests.payments.platforms import sandbox as sandbox
+from tests.payments.platforms import till as till
 from tests.payments.shop import Shop, open_shop
 
 
