@@ -37,6 +37,14 @@ def pem(key: str, kind: str) -> str:
     return f"-----BEGIN {kind} KEY-----\n{lines}\n-----END {kind} KEY-----\n"
 
 
+def public_of(private_key: str) -> str:
+    """The public half of a private key, PEM: what a gateway's check of our address must be answered with."""
+    public = _private(pem(private_key, "PRIVATE")).public_key()
+    return public.public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    ).decode("ascii")
+
+
 @lru_cache(maxsize=256)
 def _private(key: str) -> RSAPrivateKey:
     loaded = serialization.load_pem_private_key(key.encode("ascii"), None)

@@ -11,7 +11,7 @@ from miniapp.chat import senders
 from miniapp.chat.senders import Link
 from miniapp.customers import logins
 from miniapp.customers.logins import AccountSettings
-from miniapp.platforms import life_account
+from miniapp.platforms import life_account, rsa
 from tests.platforms.peers import Answer, peer
 
 
@@ -152,4 +152,5 @@ def test_the_answer_is_signed_over_exactly_what_stands_inside(our_keys):
     inner = body.partition("<response>")[2].partition("</response>")[0]
     seal = base64.b64decode(body.partition("<sign>")[2].partition("</sign>")[0])
     our_keys.handle.public_key().verify(seal, inner.encode("gbk"), padding.PKCS1v15(), hashes.SHA256())
+    assert rsa.public_of(our_keys.private) == our_keys.public
     assert "BEGIN" not in inner and "<success>true</success><biz_content>MI" in inner
