@@ -13,8 +13,8 @@ from typing import Any
 import duckdb
 
 from miniapp.reconcile import bills, matching
-from miniapp.reconcile.normalising import quoted
 from miniapp.reconcile.matching import REASONS
+from miniapp.reconcile.normalising import quoted
 from miniapp.reconcile.rules import Found
 
 EVIDENCE = (
@@ -179,7 +179,7 @@ def _structs(places: list[tuple[int, int, int]]) -> str:
 
 def _totals(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     rows = con.execute(
-        f"""
+        """
         WITH stores AS (SELECT kind, key, sub, min(store_id) AS store_id FROM ledger_rows GROUP BY ALL)
         SELECT 'ledger', store_id, kind, count(*), sum(amount_fen)::BIGINT FROM ledger_rows GROUP BY ALL
         UNION ALL

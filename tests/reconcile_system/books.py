@@ -78,6 +78,11 @@ class Books:
             session.flush()
             steps.on_state_changed(session, session.get_one(TerminalTransaction, sale_id))
 
+    def record_again(self, sale_id: int) -> None:
+        """The ledger's step once more for a row that it has recorded."""
+        with db.transaction() as session:
+            self.recorded(session, session.get_one(TerminalTransaction, sale_id))
+
     def set_account(self, platform: str, **settings: object) -> None:
         """Change settings of a merchant account."""
         with db.transaction() as session:
