@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from miniapp.reconcile.limits import Limits
 from miniapp.reconcile.refusing import BillRefused
@@ -99,12 +99,15 @@ def _gunzip(path: Path, limits: Limits) -> Iterator[bytes]:
 
 
 def _unzip(path: Path, name: str, limits: Limits) -> Iterator[bytes]:
-    with _damage_refused(), zipfile.ZipFile(path, metadata_encoding="gbk") as archive:
-        with archive.open(name) as stream:
-            yield from _capped(stream, max(1, archive.getinfo(name).compress_size), limits)
+    with (
+        _damage_refused(),
+        zipfile.ZipFile(path, metadata_encoding="gbk") as archive,
+        archive.open(name) as stream,
+    ):
+        yield from _capped(stream, max(1, archive.getinfo(name).compress_size), limits)
 
 
-def _capped(stream: BinaryIO | io.BufferedIOBase, packed: int, limits: Limits) -> Iterator[bytes]:
+def _capped(stream: IO[bytes] | io.BufferedIOBase, packed: int, limits: Limits) -> Iterator[bytes]:
     total = 0
     while chunk := stream.read(1024 * 1024):
         total += len(chunk)

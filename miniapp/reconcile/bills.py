@@ -133,14 +133,18 @@ def revoke(con: duckdb.DuckDBPyConnection, layout: Layout, table: str) -> None:
     """
     if not layout.empty_refund_no_revokes:
         return
-    empty = con.execute(f"SELECT count(*) FROM {table} WHERE kind = 'refund' AND out_refund_no = ''").fetchone()
+    empty = con.execute(
+        f"SELECT count(*) FROM {table} WHERE kind = 'refund' AND out_refund_no = ''"
+    ).fetchone()
     if empty == (0,):
         return
     con.execute(
         f"UPDATE {table} SET kind = 'revocation' WHERE kind = 'refund' AND out_refund_no = '' AND "
         f"(out_trade_no, amount_fen) IN (SELECT (out_trade_no, amount_fen) FROM {table} WHERE kind = 'sale')"
     )
-    con.execute(f"UPDATE {table} SET out_refund_no = out_trade_no, status = 'UNNUMBERED' WHERE kind = 'refund' AND out_refund_no = ''")
+    con.execute(
+        f"UPDATE {table} SET out_refund_no = out_trade_no, status = 'UNNUMBERED' WHERE kind = 'refund' AND out_refund_no = ''"
+    )
 
 
 def _find_originals(con: duckdb.DuckDBPyConnection, layout: Layout, table: str) -> None:
@@ -151,7 +155,9 @@ def _find_originals(con: duckdb.DuckDBPyConnection, layout: Layout, table: str) 
         f"UPDATE {table} AS t SET out_trade_no = s.out_trade_no FROM {table} AS s WHERE t.kind IN ('refund', 'revocation') "
         "AND t.out_trade_no = '' AND s.kind = 'sale' AND s.platform_trade_no = t.platform_trade_no"
     )
-    con.execute(f"UPDATE {table} SET out_trade_no = out_refund_no WHERE kind = 'revocation' AND out_trade_no = ''")
+    con.execute(
+        f"UPDATE {table} SET out_trade_no = out_refund_no WHERE kind = 'revocation' AND out_trade_no = ''"
+    )
 
 
 def _open(path: Path, limits: Limits, layouts: tuple[Layout, ...], stack: ExitStack) -> Bill:
@@ -174,7 +180,9 @@ def _open(path: Path, limits: Limits, layouts: tuple[Layout, ...], stack: ExitSt
     )
 
 
-def _details(members: list[archives.Member], layouts: tuple[Layout, ...]) -> list[tuple[archives.Member, Recognised]]:
+def _details(
+    members: list[archives.Member], layouts: tuple[Layout, ...]
+) -> list[tuple[archives.Member, Recognised]]:
     """The members that are detail texts of one layout; summaries and strangers beside them are passed over."""
     found: list[tuple[archives.Member, Recognised]] = []
     refusals: list[BillRefused] = []
@@ -243,7 +251,7 @@ def _summed(
     by_part = {row[0]: [int(value) for value in row[2:-2]] for row in rows}
     accounts = sorted({account for row in rows for account in row[-2:] if account} | _heading_accounts(bill))
     if len(accounts) > 1:
-        raise second_account(bill.parts)
+        raise second_account(bill.parts, accounts)
     if figures is not None:
         _check_trailers(bill, figures, [by_part.get(n, [0] * len(totals)) for n in range(len(bill.parts))])
     days = con.execute(f"SELECT DISTINCT CAST(occurred_at AS DATE) FROM {table} ORDER BY 1").fetchall()
@@ -287,13 +295,13 @@ def _heading_days(bill: Bill) -> list[str]:
         for note in part.notes:
             match = HEADING_DAYS.search(note)
             if match:
-                return _days(*(int(text) for text in match.groups()[:3]), match.group(4))
+                return _days("-".join(match.groups()[:3]), match.group(4))
     return []
 
 
-def _days(year: int, month: int, day: int, end_text: str) -> list[str]:
+def _days(start_text: str, end_text: str) -> list[str]:
     try:
-        start = datetime(year, month, day)  # noqa: DTZ001 a bill's own wall clock
+        start = datetime.fromisoformat(start_text)  # a bill's own wall clock, no zone
         end = datetime.strptime(re.sub(r"\D+", " ", end_text).strip(), "%Y %m %d %H %M %S")  # noqa: DTZ007
     except ValueError:
         return []

@@ -51,7 +51,10 @@ def compare(
         pool.submit(reporting.make_ready)
         ledger_rows = _named(ledger, lambda: ledgers.load(con, ledger))
         loaded = [
-            _named(path, lambda path=path, number=number: _load(con, path, f"bill_{number}", date, limits or Limits()))
+            _named(
+                path,
+                lambda path=path, number=number: _load(con, path, f"bill_{number}", date, limits or Limits()),
+            )
             for number, path in enumerate(_different(bills, hashes))
         ]
         _bill_rows(con, loaded)
@@ -105,7 +108,9 @@ def _load(con: duckdb.DuckDBPyConnection, path: Path, table: str, date: Date, li
         sums = bill_files.load(con, bill, table=table, columns=(), check_trailer=True)
         if sums.rows and date.isoformat() not in sums.bill_dates:
             found = "、".join(sums.bill_dates[:3])
-            raise BillRefused("WRONG_DATE", "wrong_date", found=found, date=date.isoformat(), hint="right_day")
+            raise BillRefused(
+                "WRONG_DATE", "wrong_date", found=found, date=date.isoformat(), hint="right_day"
+            )
         return _Loaded(path, bill.layout.name, bill.layout.platform, sums.rows, table)
 
 

@@ -30,7 +30,10 @@ def head_texts(head: bytes) -> list[tuple[str, str]]:
 def damaged_head_texts(head: bytes) -> list[tuple[int, str]]:
     """The head in every encoding with damage passed over, each with the line (from 1) of its first damage."""
     names = ["utf-16"] if head.startswith(_UTF16) else ["utf-8-sig", "gb18030"]
-    return [(_first_bad_line(head, name), codecs.getincrementaldecoder(name)("replace").decode(head)) for name in names]
+    return [
+        (_first_bad_line(head, name), codecs.getincrementaldecoder(name)("replace").decode(head))
+        for name in names
+    ]
 
 
 def line_blocks(chunks: Iterator[bytes], encoding: str) -> Iterator[str]:

@@ -97,7 +97,10 @@ def _read(
     today: date | None,
     folders: tuple[Path, ...],
 ) -> ReadBill:
-    with bills.opened(path, limits=limits, today=today, folders=folders, name=name) as bill, bills.connect(ordered=bool(rows_to)) as con:
+    with (
+        bills.opened(path, limits=limits, today=today, folders=folders, name=name) as bill,
+        bills.connect(ordered=bool(rows_to)) as con,
+    ):
         columns = NORMALISED if rows_to else ()
         sums = bills.load(con, bill, table="bill_rows", columns=columns, check_trailer=check_trailer)
         if rows_to:
@@ -172,7 +175,7 @@ def read_in_child(
         "folders": [str(folder) for folder in folders],
     }
     try:
-        done = subprocess.run(  # noqa: S603 our own interpreter and module, no shell
+        done = subprocess.run(
             [sys.executable, "-m", "miniapp.reconcile.reading_child"],
             input=json.dumps(order).encode(),
             capture_output=True,
@@ -181,7 +184,7 @@ def read_in_child(
         )
         answer = json.loads(done.stdout)
     except (subprocess.TimeoutExpired, ValueError) as fault:
-        raise BillRefused("TOO_LARGE", "reader_stopped", hint="too_large", file=order["name"]) from fault
+        raise BillRefused("TOO_LARGE", "reader_stopped", hint="too_large", file=name or path.name) from fault
     if "refused" in answer:
         raise BillRefused.from_wire(answer["refused"])
     found = answer["read"]

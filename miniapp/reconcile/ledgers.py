@@ -154,7 +154,9 @@ def _explain(path: Path, form: _Form) -> None:
     for line, cells in _rows(path, form):
         if len(cells) != len(form.columns):
             want = len(form.columns)
-            raise BillRefused("BAD_ROW", "bad_width", line=line, got=len(cells), want=want, hint="ledger_form")
+            raise BillRefused(
+                "BAD_ROW", "bad_width", line=line, got=len(cells), want=want, hint="ledger_form"
+            )
         row = dict(reversed(list(zip(form.columns, cells, strict=True))))
         bad = [name for name in form.columns if name in REQUIRED and not _accepts(name, row)]
         if bad:

@@ -26,10 +26,12 @@ def first_fault(part: Part, latest: date | None) -> BillRefused | None:
     return None
 
 
-def second_account(parts: list[Part]) -> BillRefused:
-    """Where the second 商户号 of a bill stands."""
+def second_account(parts: list[Part], accounts: list[str]) -> BillRefused:
+    """Where the second 商户号 of a bill stands; ``accounts`` are those that were seen (for headings, which have no line)."""
     seen: str | None = None
     for part in parts:
+        if "merchant_no" not in part.layout.cells:
+            break
         column = part.layout.cells["merchant_no"].columns()[0]
         reader = _Reader(part, None)
         for line, text in part.lines():
@@ -38,8 +40,10 @@ def second_account(parts: list[Part]) -> BillRefused:
                 seen = account
             if account != seen:
                 own = reader.own_name(column)
-                return BillRefused("MIXED_ACCOUNTS", "mixed_accounts", line=line, column=own, one=seen, other=account)
-    return BillRefused("MIXED_ACCOUNTS", "mixed_accounts", one=seen or "", other="")
+                return BillRefused(
+                    "MIXED_ACCOUNTS", "mixed_accounts", line=line, column=own, one=seen, other=account
+                )
+    return BillRefused("MIXED_ACCOUNTS", "mixed_accounts", one=accounts[0], other=accounts[1])
 
 
 class _Reader:
@@ -84,7 +88,11 @@ class _Reader:
         return None
 
     def _bad_cell(self, line: int, cells: dict[str, str]) -> BillRefused | None:
-        bad = [name for name, transform in self._checks if name in cells and not self._accepts(transform, cells[name])]
+        bad = [
+            name
+            for name, transform in self._checks
+            if name in cells and not self._accepts(transform, cells[name])
+        ]
         bad += self._bad_joined(cells) + self._bad_kind(cells) + self._missing(cells)
         if not bad:
             return None
@@ -129,6 +137,8 @@ class _Reader:
 def _bad_value(cell: str, line: int, column: str) -> BillRefused:
     shown = cell if len(cell) <= _SHOWN else cell[:_SHOWN] + "…"
     if re.fullmatch(EXCEL_NUMBER, cell) or _EXCEL_TIME.fullmatch(cell):
-        return BillRefused("BAD_VALUE", "excel_value", line=line, column=column, value=shown, hint="not_by_excel")
+        return BillRefused(
+            "BAD_VALUE", "excel_value", line=line, column=column, value=shown, hint="not_by_excel"
+        )
     reason = "bad_value" if cell else "empty_value"
     return BillRefused("BAD_VALUE", reason, line=line, column=column, value=shown)

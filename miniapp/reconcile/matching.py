@@ -145,11 +145,27 @@ def _differences(con: Any) -> list[Difference]:
     rows = con.execute(
         "SELECT platform, kind, key, sub, reasons, ledger_fen, bill_fen, is_off, state, since FROM differences"
     ).fetchall()
-    return [Difference(*row[:4], tuple(row[4]), *row[5:]) for row in rows]
+    return [
+        Difference(
+            platform=platform,
+            kind=kind,
+            key=key,
+            sub=sub,
+            reasons=tuple(reasons),
+            ledger_fen=ledger_fen,
+            bill_fen=bill_fen,
+            is_off=is_off,
+            state=state,
+            since=since,
+        )
+        for platform, kind, key, sub, reasons, ledger_fen, bill_fen, is_off, state, since in rows
+    ]
 
 
 def _cleared(con: Any) -> list[Cleared]:
-    return [Cleared(*row) for row in con.execute("SELECT platform, kind, key, sub, since FROM cleared").fetchall()]
+    return [
+        Cleared(*row) for row in con.execute("SELECT platform, kind, key, sub, since FROM cleared").fetchall()
+    ]
 
 
 def _totals(con: Any) -> dict[tuple[str, str, str], tuple[int, int]]:

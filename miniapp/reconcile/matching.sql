@@ -10,7 +10,7 @@
 -- number of a sale and the refund number of a refund; `sub` the order number where a refund number is unique only within it.
 -- `is_off`: a sale that is revoked, a refund that failed. A NULL fee_fen_e3 in the ledger is not compared.
 --
--- Goes out: compared (one row a key), with its reasons; NULL fen where a side is missing.
+-- Goes out: compared (one row a key) with its reasons, differences, cleared, side_totals; NULL fen where a side is missing.
 
 -- 1. Each side by key.
 CREATE OR REPLACE TEMP TABLE ledger_keys AS
@@ -62,7 +62,7 @@ WHERE (r.day <> getvariable('bill_date') OR r.platform NOT IN (SELECT platform F
 GROUP BY m.platform, m.kind, m.key, m.sub;
 
 -- 4. Everything about one odd key in one row.
-CREATE OR REPLACE TEMP TABLE compared AS
+CREATE OR REPLACE TEMP TABLE odd_compared AS
 WITH with_past AS (
   SELECT coalesce(k.platform, p.platform) AS platform, coalesce(k.kind, p.kind) AS kind,
          coalesce(k.key, p.key) AS key, coalesce(k.sub, p.sub) AS sub,
@@ -102,6 +102,15 @@ FROM (SELECT platform, kind, key, sub, since, ledger_fen, bill_fen, all_off, bil
 FROM facts
 WHERE in_ledger OR bill_fen IS NOT NULL);
 
+-- The same for every key, for whoever wants to join it; the good ones are made only when asked for.
+CREATE OR REPLACE TEMP VIEW compared AS
+SELECT * FROM odd_compared
+UNION ALL BY NAME
+SELECT platform, kind, key, sub, NULL AS since, fen AS ledger_fen, fen AS bill_fen, all_off, all_off AS bill_off,
+       true AS counts, false AS ledger_only, false AS bill_only, false AS amount_differs, false AS status_differs,
+       false AS fee_differs, false AS duplicate_in_bill, false AS duplicate_in_ledger, false AS has_reason
+FROM ledger_keys ANTI JOIN odd_keys USING (platform, kind, key, sub);
+
 -- 5. The exceptions, and what an earlier run had that is settled now.
 CREATE OR REPLACE TEMP TABLE differences AS
 WITH named AS (
@@ -114,7 +123,7 @@ WITH named AS (
            CASE WHEN duplicate_in_bill THEN 'duplicate_in_bill' END,
            CASE WHEN duplicate_in_ledger THEN 'duplicate_in_ledger' END
          ], lambda reason: reason IS NOT NULL) AS reasons
-  FROM compared
+  FROM odd_compared
   WHERE has_reason
 )
 SELECT platform, kind, key, sub, reasons, ledger_fen, bill_fen,
@@ -128,7 +137,7 @@ FROM named
 ORDER BY platform, kind, key, sub;
 
 CREATE OR REPLACE TEMP TABLE cleared AS
-SELECT platform, kind, key, sub, since FROM compared WHERE NOT has_reason AND since IS NOT NULL
+SELECT platform, kind, key, sub, since FROM odd_compared WHERE NOT has_reason AND since IS NOT NULL
 ORDER BY platform, kind, key, sub;
 
 -- 6. Totals: rows by kind on both sides; keys without a reason: the good ones and those that came right.
@@ -143,7 +152,7 @@ FROM (
   UNION ALL
   SELECT platform, kind, -count(*), -sum(ledger_fen) FROM odd_keys WHERE ledger_n IS NOT NULL GROUP BY ALL
   UNION ALL
-  SELECT platform, kind, count(*), sum(coalesce(bill_fen, ledger_fen)) FROM compared
+  SELECT platform, kind, count(*), sum(coalesce(bill_fen, ledger_fen)) FROM odd_compared
   WHERE NOT has_reason AND counts AND platform IN (SELECT platform FROM bill_platforms)
   GROUP BY ALL
 )

@@ -31,7 +31,9 @@ NORMALISED = ("platform", "kind", *TEXTS, *AMOUNTS, "occurred_at")
 _NEVER = "\x1e"
 
 
-def select_rows(part: Part, *, number: int, latest: date | None, columns: tuple[str, ...] = NORMALISED) -> str:
+def select_rows(
+    part: Part, *, number: int, latest: date | None, columns: tuple[str, ...] = NORMALISED
+) -> str:
     """SELECT of one part's rows: ``part`` (``number``), the ``columns`` asked for, ``day``, ``total_n`` and ``bad``."""
     sql = _Sql(part, latest)
     chosen = [f"{sql.column(name)} AS {name}" for name in columns]
@@ -163,7 +165,9 @@ class _Sql:
         tests += [f"({self._joined(cell)})" for cell in self._layout.cells.values() if cell.joined]
         for cell in self._layout.cells.values():
             for kind in cell.needed_by:
-                tests += [f"(kind_of <> '{kind}' OR {self._given(name, cell)})" for name in needed(cell, kind)]
+                tests += [
+                    f"(kind_of <> '{kind}' OR {self._given(name, cell)})" for name in needed(cell, kind)
+                ]
         return " AND ".join(tests)
 
     def _given(self, name: str, cell: Cell) -> str:
@@ -198,9 +202,12 @@ class _Sql:
             joined = " || ' ' || ".join(self.raw(name) for name in there)
             return TRANSFORMS[cell.transform].value(f"({joined})")
         terms = [
-            ("-" if name.startswith("-") else "+") + self.value(name.removeprefix("-"), cell.transform) for name in there
+            ("-" if name.startswith("-") else "+") + self.value(name.removeprefix("-"), cell.transform)
+            for name in there
         ]
-        value = terms[0].removeprefix("+") if len(terms) == 1 else "(" + " ".join(terms).removeprefix("+") + ")"
+        value = (
+            terms[0].removeprefix("+") if len(terms) == 1 else "(" + " ".join(terms).removeprefix("+") + ")"
+        )
         return f"abs({value})" if cell.absolute else value
 
     def _month_day_time(self, cell: str) -> str:
@@ -217,8 +224,9 @@ def is_free_text(transform: str) -> bool:
 
 def checked_cells(layout: Layout) -> list[tuple[str, str]]:
     """(column, transform) of every cell that is checked, each pair once."""
-    pairs = [(name, cell.transform) for cell in layout.cells.values() if not cell.joined
-             for name in cell.columns()]
+    pairs = [
+        (name, cell.transform) for cell in layout.cells.values() if not cell.joined for name in cell.columns()
+    ]
     pairs += list(layout.checks.items())
     pairs += [(total.column, total.transform) for total in layout.totals if total.column]
     if layout.kind_amounts:

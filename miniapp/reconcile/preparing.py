@@ -82,7 +82,7 @@ def rewritten(member: Member, found: Recognised) -> Part:
 
 def _has_backticks(found: Recognised) -> bool:
     body = found.head.split("\n")[(found.header_line or 0) + 1 :][:20]
-    return any(line.startswith("`") for line in body)
+    return any(line.startswith("`") and ",`" in line for line in body)
 
 
 def _tail_lines(text: str) -> list[str]:
@@ -105,7 +105,9 @@ class _Rewriting:
         for block in blocks:
             skip = max(0, self._part.first_line - 1 - self._line)
             lines = block.count("\n") + (not block.endswith("\n"))
-            body = block.split("\n", skip)[skip] if skip and skip <= block.count("\n") else "" if skip else block
+            body = (
+                block.split("\n", skip)[skip] if skip and skip <= block.count("\n") else "" if skip else block
+            )
             self._line += lines
             wrote += self._rows(body)
         self._kept.flush()

@@ -87,7 +87,9 @@ def _summary_sheet(book: Any, result: dict[str, Any], bold: Any, yuan: Any) -> N
     sheet.set_column(0, 0, 18)
     sheet.set_column(1, 8, 14)
     sheet.write_row(0, 0, [say("reconcile.report.date"), result["date"]], bold)
-    sheet.write_row(2, 0, _words("platform", "kind", "ledger_n", "ledger", "bill_n", "bill", "matched_n", "matched"), bold)
+    sheet.write_row(
+        2, 0, _words("platform", "kind", "ledger_n", "ledger", "bill_n", "bill", "matched_n", "matched"), bold
+    )
     row = 3
     for platform, sides in result["platforms"].items():
         for kind in ("sale", "refund"):
@@ -113,7 +115,13 @@ def _difference_sheet(book: Any, differences: list[dict[str, Any]], bold: Any, y
     sheet.write_row(0, 0, _words(*names), bold)
     for row, each in enumerate(differences[:_SHEET_ROWS], start=1):
         reasons = "、".join(_word(reason) for reason in each["reasons"])
-        texts = [_word(each["platform"]), _word(each["kind"]), each["key"], each.get("out_trade_no", ""), reasons]
+        texts = [
+            _word(each["platform"]),
+            _word(each["kind"]),
+            each["key"],
+            each.get("out_trade_no", ""),
+            reasons,
+        ]
         for column, text in enumerate(texts):
             sheet.write_string(row, column, text)
         for column, name in ((5, "ledger_fen"), (6, "bill_fen")):

@@ -38,7 +38,9 @@ def check_readable(figures: list[Stated]) -> None:
     """Raise BillRefused BAD_VALUE for the first figure that is no number."""
     for figure in figures:
         if not _NUMBER.fullmatch(figure.text):
-            raise BillRefused("BAD_VALUE", "bad_trailer", line=figure.line, column=figure.name, value=figure.text[:40])
+            raise BillRefused(
+                "BAD_VALUE", "bad_trailer", line=figure.line, column=figure.name, value=figure.text[:40]
+            )
 
 
 def check_equal(layout: Layout, figures: list[Stated], sums: list[int]) -> None:
