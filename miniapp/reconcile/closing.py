@@ -62,9 +62,8 @@ def confirm(company_id: int, bill_date: date, *, by: int) -> None:
         _check_ready(found, who, day)
         if found.totals != _submitted_totals(session, day):
             raise Refused("reconcile.day.changed_since")
-        take_hand(session, day, who, "checker")
-        day.confirmed_by_id, day.closed_at, day.totals = who.id, now(), found.totals
         _act(session, day, who, hand="checker", act="confirm", totals=found.totals)
+        day.confirmed_by_id, day.closed_at, day.totals = who.id, now(), found.totals
         outbox.announce(session, DayClosed(company_id, bill_date.isoformat()))
         session.flush()
         failpoints.hit("day.closed")

@@ -180,7 +180,7 @@ class Day(Base):
     submitted_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     confirmed_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     closed_at: Mapped[datetime | None]
-    totals: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    totals: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     company: Mapped[Company] = relationship()
     __table_args__ = (
         UniqueConstraint("company_id", "bill_date"),
@@ -219,7 +219,7 @@ class DayAct(Base):
     hand: Mapped[str] = mapped_column(String(10))
     act: Mapped[str] = mapped_column(String(20))
     why: Mapped[str] = mapped_column(Text, default="")
-    totals: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    totals: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     at: Mapped[datetime]
     hand_row: Mapped[DayHand] = relationship()
     __table_args__ = (

@@ -11,13 +11,22 @@ from miniapp import db
 from miniapp.core import clock
 from miniapp.payments.models import TerminalTransaction, TransactionState, Vouch
 from miniapp.reconcile import steps
-from miniapp.stores.models import Company, MerchantAccount, Staff, Store, StoreCompany, Terminal
+from miniapp.stores.models import (
+    Company,
+    MerchantAccount,
+    Staff,
+    StaffRole,
+    Store,
+    StoreCompany,
+    Terminal,
+    TerminalWallet,
+)
 
 WECHAT_NO, ALIPAY_NO = "1900000109", "2088000000000001"
 
 
 class Books:
-    """上海示例商贸有限公司: one store, a WeChat and an Alipay account, 财务甲 and 财务乙."""
+    """上海示例商贸有限公司: one store, a WeChat and an Alipay account, three clerks and a cashier."""
 
     def __init__(self) -> None:
         self._number = count(1)
@@ -36,13 +45,18 @@ class Books:
             )
             people = [
                 Staff(code=f"f{n}", name=name, login=f"f{n}", password_hash="x")
-                for n, name in enumerate(("财务甲", "财务乙", "财务丙"), 1)
+                for n, name in enumerate(("财务甲", "财务乙", "财务丙", "收银员甲"), 1)
             ]
             session.add_all([terminal, wechat, alipay, *people])
             session.flush()
+            session.add_all(StaffRole(staff_id=one.id, role="finance", scope="*") for one in people[:3])
+            session.add_all(
+                TerminalWallet(terminal_id=terminal.id, wallet=one.platform, merchant_account_id=one.id)
+                for one in (wechat, alipay)
+            )
             self.company_id, self.store_id, self.terminal_id = company.id, store.id, terminal.id
             self.accounts = {"wechat": wechat.id, "alipay": alipay.id}
-            self.maker, self.checker, self.third = (person.id for person in people)
+            self.maker, self.checker, self.third, self.cashier = (person.id for person in people)
 
     def sale(self, number: str, fen: int, at: str, *, platform: str = "wechat", **more: object) -> int:
         """A sale of the ledger at a Beijing wall-clock time; answers its id."""
