@@ -138,6 +138,8 @@ def templates_are_used_and_there(project: Project) -> Iterator[str]:
                 r"""(?:extends|include|import|from)\s+["']([^"']+)["']""", (folder / path).read_text("utf-8")
             )
         )
+    patterns = {pattern for module in project.modules for pattern in _joined_templates(module.tree)}
+    named |= {name for name in there if any(re.fullmatch(pattern, name) for pattern in patterns)}
     yield from (f"templates/{name} is named but missing" for name in sorted(named - there) if "/" in name)
     yield from (f"templates/{name} is named nowhere" for name in sorted(there - named))
 
@@ -279,6 +281,18 @@ def _texts(tree: ast.AST) -> set[str]:
     }
 
 
+def _joined_templates(tree: ast.AST) -> set[str]:
+    """Names of templates that are put together, as patterns: ``f"errors/{door}.html"``."""
+    patterns = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr) and ast.unparse(node).rstrip("'\"").endswith(".html"):
+            parts = [
+                re.escape(part.value) if isinstance(part, ast.Constant) else r"\w+" for part in node.values
+            ]
+            patterns.add("".join(str(part) for part in parts))
+    return patterns
+
+
 def _prefixes(tree: ast.AST) -> set[str]:
     """Beginnings of keys that are put together: ``f"charge.{state}"`` or ``"charge." + state``."""
     joined = [node.values[0] for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) and node.values]
@@ -286,7 +300,7 @@ def _prefixes(tree: ast.AST) -> set[str]:
         node.left for node in ast.walk(tree) if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)
     ]
     texts = [node.value for node in joined if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-    return {text for text in texts if re.fullmatch(r"[a-z_]+\.[\w.]*", text)}
+    return {text for text in texts if re.fullmatch(r"\w+\.[\w.]*", text)}
 
 
 def _said_key(module: Module, node: ast.AST) -> str | None:
