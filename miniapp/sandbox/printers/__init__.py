@@ -1,0 +1,1 @@
+"""Printers to play with; they speak the wire protocols of real ones."""

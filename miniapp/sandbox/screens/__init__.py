@@ -1,0 +1,1 @@
+"""What people see and touch here: phones, the till, the printer. Each screen offers `blueprint(world)`."""
