@@ -121,7 +121,7 @@ def _bill_rows(con: duckdb.DuckDBPyConnection, loaded: list[_Loaded]) -> None:
         )
         for each in loaded
     ]
-    con.execute(f"CREATE OR REPLACE TEMP VIEW bill_rows AS {' UNION ALL '.join(sides)}")
+    con.execute(f"CREATE OR REPLACE TEMP VIEW bill_rows AS {' UNION ALL '.join(sides) or matching.NO_BILL}")
 
 
 def _previous(folder: Path, date: Date) -> list[Missing]:

@@ -168,7 +168,7 @@ def _explain(path: Path, form: _Form) -> None:
 
 def _accepts(name: str, row: dict[str, str]) -> bool:
     value = row[name]
-    by_order = row["kind"] == "sale" or row["platform"] in REFUNDS_WITHIN_ORDER
+    by_order = row["platform"] in REFUNDS_WITHIN_ORDER
     match name:
         case "amount_fen":
             return bool(re.fullmatch(_FEN, value, re.ASCII))
@@ -181,9 +181,9 @@ def _accepts(name: str, row: dict[str, str]) -> bool:
         case "platform":
             return bool(re.fullmatch(_PLATFORM, value, re.ASCII))
         case "out_trade_no":
-            return bool(value) or not by_order
+            return bool(value) or (row["kind"] != "sale" and not by_order)
         case "out_refund_no":
-            return bool(value) or by_order
+            return bool(value) or row["kind"] != "refund" or by_order
     return True
 
 

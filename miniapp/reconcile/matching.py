@@ -22,6 +22,11 @@ REASONS = (
 LEDGER_COLUMNS = ("platform", "kind", "key", "sub", "day", "amount_fen", "is_off", "fee_fen_e3")
 BILL_COLUMNS = ("platform", "kind", "key", "sub", "amount_fen", "is_off", "fee_fen_e3", "unnumbered")
 KINDS = ("sale", "refund")
+# ``bill_rows`` of a day on which nothing has a bill.
+NO_BILL = (
+    "SELECT '' AS platform, '' AS kind, '' AS key, '' AS sub, 0::BIGINT AS amount_fen, false AS is_off, "
+    "0::BIGINT AS fee_fen_e3, false AS unnumbered WHERE false"
+)
 # WeChat's words for a refund that did not happen; every other state of a refund may still become one that did.
 FAILED_REFUND = ("FAIL", "FAILED", "REFUNDCLOSE")
 

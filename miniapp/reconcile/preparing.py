@@ -30,7 +30,10 @@ def in_place(path: Path, found: Recognised) -> Part | None:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         at = data.find(b"\n" + starts.encode(), max(0, len(data) - _TAIL_BYTES)) + 1
         tail = data[at:] if at else b""
-        may_be_excel = data.find(b"E+") >= 0
+        may_be_excel = bool(re.search(rb"E\+", data))
+        # The trailer's lines are told from rows by their text, so no row may look like them.
+        if any(0 <= data.find(b"\n" + line, 0, at) < at - 1 for line in tail.split(b"\n") if line.strip()):
+            return None
     try:
         text = tail.decode("utf-8")
     except UnicodeDecodeError:
@@ -56,6 +59,7 @@ def in_place(path: Path, found: Recognised) -> Part | None:
 
 def rewritten(member: Member, found: Recognised) -> Part:
     """Any text, its rows rewritten into memory. Raises BillRefused for bytes that do not unpack or decode."""
+    _nothing_before_header(found)
     kept = MemoryFile()
     header = -1 if found.header_line is None else found.header_line
     part = Part(
@@ -83,6 +87,16 @@ def rewritten(member: Member, found: Recognised) -> Part:
 def _has_backticks(found: Recognised) -> bool:
     body = found.head.split("\n")[(found.header_line or 0) + 1 :][:20]
     return any(line.startswith("`") and ",`" in line for line in body)
+
+
+def _nothing_before_header(found: Recognised) -> None:
+    """A row above the header would be lost; notes may stand there, and a stranger's table may have a heading."""
+    if found.layout.form == "table":
+        return
+    for number, line in enumerate(found.head.split("\n")[: found.header_line or 0], start=1):
+        text = line.strip(' ,"`\t\r\ufeff')
+        if text and not (found.layout.form == "notes" and text.startswith("#")):
+            raise BillRefused("BAD_ROW", "before_header", line=number)
 
 
 def _tail_lines(text: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Bill and ledger files as the platforms and a till write them: made here, row by row, with a trailer that agrees."""
 
+import hashlib
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ def _wechat_row(row: Row) -> str:
             row.account,
             "0",
             "S001-P03",
-            f"42{abs(hash(row.order)) % 10**26}",
+            f"42{_digits(row.order, 26)}",
         ),
         *(row.order, "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o", "MICROPAY", state, "CFT", "CNY"),
         *(yuan(settled) if sale else "0.00", "0.00", "0" if sale else "5030010246"),
@@ -150,7 +151,7 @@ def _alipay_row(row: Row) -> str:
     sign = 1 if row.kind == "sale" else -1
     cells = [
         *(
-            f"20261123220014{abs(hash(row.order)) % 10**14:014d}\t",
+            f"20261123220014{_digits(row.order, 14)}\t",
             f"{row.order}\t",
             "交易\t" if sign > 0 else "退款\t",
         ),
@@ -237,7 +238,7 @@ def zm(rows: Iterable[Row], *, length: int = 607) -> bytes:
 
 
 def _query(number: str) -> str:
-    return f"{abs(hash(number)) % 10**21:021d}"
+    return _digits(number, 21)
 
 
 @dataclass(frozen=True)
@@ -279,3 +280,8 @@ def gbk_zip(path: Path, members: dict[str, str | bytes]) -> Path:
 def put(path: Path, content: str | bytes, encoding: str = "utf-8") -> Path:
     path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
     return path
+
+
+def _digits(text: str, count: int) -> str:
+    """A number made of a text, always the same."""
+    return str(int.from_bytes(hashlib.sha256(text.encode()).digest()))[:count]
