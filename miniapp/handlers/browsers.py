@@ -73,7 +73,7 @@ def to_platform_login() -> Response:
     browsing.remember_state(
         state, minutes=STATE_MINUTES, account=account.code, back=_back(), browser=_browser_mark()
     )
-    come_back = f"{config().public_base}{url_for('h5.login.come_back', account=account.code)}"
+    come_back = f"{_own_base()}{url_for('h5.login.come_back', account=account.code)}"
     response = redirect(logins.of(account).authorize_url(state, come_back), 302)
     response.set_cookie(
         cookie_name("mark"),
@@ -117,6 +117,11 @@ def is_same_browser(mark: str) -> bool:
     """Is this the browser that began the login?"""
     mine = request.cookies.get(cookie_name("mark"), "")
     return secrets.compare_digest(mine.encode(), mark.encode())
+
+
+def _own_base() -> str:
+    """Where this page was reached: a demonstration has a trusted name for each phone, so that cookies do not mix."""
+    return request.host_url.rstrip("/") if config().env == "demo" else config().public_base
 
 
 def _browser_mark() -> str:
