@@ -101,8 +101,9 @@ def bind(session: Session, sale_id: int, customer_id: int, how: str) -> bool:
         dialect.insert(PurchaseClaim)
         .values(transaction_id=sale_id, customer_id=customer_id, how=how, at=now())
         .on_conflict_do_nothing(index_elements=["transaction_id"])
+        .returning(PurchaseClaim.customer_id)
     )
-    if session.execute(statement).rowcount != 1:  # type: ignore[attr-defined]
+    if session.execute(statement).first() is None:
         owner = select(PurchaseClaim.customer_id).where(PurchaseClaim.transaction_id == sale_id)
         return session.scalar(owner) == customer_id
     audit.note(session, "purchase", sale_id, "claim", by=f"customer:{customer_id}", after="claimed", why=how)

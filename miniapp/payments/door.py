@@ -56,29 +56,29 @@ def use_nonce(key_id: str, nonce: str) -> bool:
             _insert(TerminalNonce)
             .values(key_id=key_id, nonce=nonce, at=now())
             .on_conflict_do_nothing(index_elements=["key_id", "nonce"])
+            .returning(TerminalNonce.nonce)
         )
-        return bool(session.execute(statement).rowcount == 1)  # type: ignore[attr-defined]
+        return session.execute(statement).first() is not None
 
 
 @db.retried
 def begin(terminal_id: int, route: str, key: str, fingerprint: str) -> Begun:
     """Somebody calls with an Idempotency-Key: what is known of it."""
     with db.transaction() as session:
-        is_new = (
-            session.execute(
-                _insert(SettledReply)
-                .values(
-                    terminal_id=terminal_id,
-                    route=route,
-                    key=key,
-                    fingerprint=fingerprint,
-                    begun_at=now(),
-                    running_until=real_now() + RUNS_AT_MOST,
-                )
-                .on_conflict_do_nothing(index_elements=["terminal_id", "route", "key"])
-            ).rowcount  # type: ignore[attr-defined]
-            == 1
+        statement = (
+            _insert(SettledReply)
+            .values(
+                terminal_id=terminal_id,
+                route=route,
+                key=key,
+                fingerprint=fingerprint,
+                begun_at=now(),
+                running_until=real_now() + RUNS_AT_MOST,
+            )
+            .on_conflict_do_nothing(index_elements=["terminal_id", "route", "key"])
+            .returning(SettledReply.id)
         )
+        is_new = session.execute(statement).first() is not None
         row = session.scalars(
             select(SettledReply)
             .where(

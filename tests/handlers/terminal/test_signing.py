@@ -60,7 +60,8 @@ def test_the_published_vector_comes_in_at_its_time(
 
 def test_a_signed_report_comes_in(door: TillClient) -> None:
     reply = door.post("transactions", SALE)
-    assert reply.status_code == 200 and reply.json["results"][0]["result"] == "recorded"
+    assert reply.status_code == 200, reply.json
+    assert reply.json["results"][0]["result"] == "recorded"
 
 
 @pytest.mark.parametrize(
@@ -196,7 +197,7 @@ def test_two_keys_live_at_once_and_a_revoked_one_is_dead_at_once(door: TillClien
         "{}".encode("utf-16"),
         b"<xml/>",
     ],
-    ids=repr,
+    ids=lambda content: repr(content[:20]),
 )
 def test_what_is_no_json_object_is_refused(door: TillClient, content: bytes) -> None:
     reply = door.send("POST", "transactions", raw=content)
