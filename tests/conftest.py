@@ -1,4 +1,4 @@
-"""Fixtures for all tests: both databases, the clock, a closed network, processes, windows, a printer."""
+"""Fixtures for all tests: both databases, the clock, a closed network, processes, windows, a printer, the cast."""
 
 from importlib.util import find_spec
 
@@ -10,11 +10,5 @@ pytest_plugins = [
     "tests.installations",
     "tests.browser",
     "tests.printers",
+    *(name for name in ("tests.people",) if find_spec(name)),
 ]
-if find_spec("tests.people"):
-    try:
-        import tests.people  # noqa: F401
-    except ImportError as fault:  # while rooms are still being built their tests run without the cast
-        print(f"tests.people: {fault}")
-    else:
-        pytest_plugins.append("tests.people")

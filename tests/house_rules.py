@@ -70,7 +70,8 @@ def nobody_is_called_in_a_transaction(project: Project) -> Iterator[str]:
     """No platform, gateway, channel, printer or chat is called while a transaction is open, not even further down."""
     outside = _functions_that_call_out(project)
     for name, module, call in _calls_in_transactions(project):
-        if _calls_out(project, name, module, call) or module.meaning(call.func) in outside:
+        counterparts = _counterparts(project, module, project.functions[name][1])
+        if _calls_out(module, call, counterparts) or module.meaning(call.func) in outside:
             yield f"{name}:{call.lineno} calls out while a transaction is open: {ast.unparse(call.func)}"
 
 
@@ -231,42 +232,49 @@ def _calls_in_transactions(project: Project) -> Iterator[tuple[str, Module, ast.
 
 
 def _functions_that_call_out(project: Project) -> set[str]:
+    """Functions that call somebody outside, themselves or through what they call."""
+    used: dict[str, set[str]] = {}
     out: set[str] = set()
-    while True:
-        more = {
-            name
-            for name, (module, function) in project.functions.items()
-            if name not in out
-            and module.name != "miniapp.core.failpoints"  # it sleeps where a test wants it
-            and any(
-                _calls_out(project, name, module, c) or module.meaning(c.func) in out
-                for c in calls(function.body)
-            )
-        }
-        if not more:
-            return out
+    for name, (module, function) in project.functions.items():
+        if module.name == "miniapp.core.failpoints":  # it sleeps where a test wants it
+            continue
+        made = list(calls(function.body))
+        used[name] = {module.meaning(call.func) or "" for call in made}
+        counterparts = _counterparts(project, module, function)
+        if any(_calls_out(module, call, counterparts) for call in made):
+            out.add(name)
+    while more := {name for name, names in used.items() if name not in out and names & out}:
         out |= more
+    return out
 
 
-def _calls_out(project: Project, name: str, module: Module, call: ast.Call) -> bool:
+def _calls_out(module: Module, call: ast.Call, counterparts: set[str]) -> bool:
     meaning = module.meaning(call.func) or ""
     if any(meaning == wire or meaning.startswith(f"{wire}.") for wire in WIRES):
         return True
-    if not (isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name)):
-        return False
-    _, function = project.functions[name]
-    return call.func.value.id in _counterparts(module, function)
+    owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+    return isinstance(owner, ast.Name) and owner.id in counterparts
 
 
-def _counterparts(module: Module, function: Function) -> set[str]:
-    """Names that hold one kind of a family: ``channel = channels.of(order.channel)``."""
+def _counterparts(project: Project, module: Module, function: Function) -> set[str]:
+    """Names that hold one kind of a family: ``channel = channels.of(order.channel)``, or ``channel: Channel``."""
     names = set()
     for node in ast.walk(function):
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             meaning = module.meaning(node.value.func) or ""
             if meaning.rpartition(".")[0].rpartition(".")[2] in PORTS:
                 names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif (
+            isinstance(node, ast.arg)
+            and node.annotation
+            and _names_a_protocol(project, module, node.annotation)
+        ):
+            names.add(node.arg)
     return names
+
+
+def _names_a_protocol(project: Project, module: Module, annotation: ast.expr) -> bool:
+    return module.meaning(annotation) in project.protocols
 
 
 def _is_relationship(module: Module, call: ast.Call) -> bool:
@@ -287,7 +295,8 @@ def _joined_templates(tree: ast.AST) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr) and ast.unparse(node).rstrip("'\"").endswith(".html"):
             parts = [
-                re.escape(part.value) if isinstance(part, ast.Constant) else r"\w+" for part in node.values
+                re.escape(str(part.value)) if isinstance(part, ast.Constant) else r"\w+"
+                for part in node.values
             ]
             patterns.add("".join(str(part) for part in parts))
     return patterns

@@ -75,6 +75,7 @@ class Project:
     """A tree like ours: ``root/miniapp``, ``root/templates``, ``root/tests``."""
 
     root: Path
+    _read: dict[str, list[Module]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def modules(self) -> list[Module]:
@@ -86,8 +87,10 @@ class Project:
         ]
 
     def read(self, folder: str) -> list[Module]:
-        """Every module below a folder."""
-        return [self._module(path) for path in sorted((self.root / folder).rglob("*.py"))]
+        """Every module below a folder; each file is read once."""
+        if folder not in self._read:
+            self._read[folder] = [self._module(path) for path in sorted((self.root / folder).rglob("*.py"))]
+        return self._read[folder]
 
     @cached_property
     def functions(self) -> dict[str, tuple[Module, Function]]:
@@ -96,6 +99,17 @@ class Project:
             f"{module.name}.{name}": (module, node)
             for module in self.modules
             for name, node in module.functions.items()
+        }
+
+    @cached_property
+    def protocols(self) -> set[str]:
+        """Protocol classes by dotted name: what is behind them is somebody else."""
+        return {
+            f"{module.name}.{node.name}"
+            for module in self.modules
+            for node in module.tree.body
+            if isinstance(node, ast.ClassDef)
+            and any(module.meaning(base) == "typing.Protocol" for base in node.bases)
         }
 
     def shown(self, path: Path) -> str:
