@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+
+import duckdb
 
 REASONS = (
     "ledger_only",
@@ -82,7 +83,7 @@ class Matched:
 
 
 def match(
-    con: Any, *, bill_date: date, carry_days: int, bill_platforms: list[str], previous: list[Missing]
+    con: duckdb.DuckDBPyConnection, *, bill_date: date, carry_days: int, bill_platforms: list[str], previous: list[Missing]
 ) -> Matched:
     """Match the table ``ledger_rows`` with the temporary view ``bill_rows`` (``bill_side``) of a DuckDB connection.
 
@@ -114,7 +115,7 @@ def bill_side(source: str, *, platform: str, refunds_within_order: bool) -> str:
     )
 
 
-def _settle_unnumbered(con: Any) -> None:
+def _settle_unnumbered(con: duckdb.DuckDBPyConnection) -> None:
     """Refunds without a number whose sale stands in no bill at hand: the ledger says what they are.
 
     One that the ledger has as a refund stays so; one for the whole of a sale that the ledger or an earlier run has is that
@@ -134,7 +135,7 @@ def _settle_unnumbered(con: Any) -> None:
     )
 
 
-def _put_previous(con: Any, previous: list[Missing]) -> None:
+def _put_previous(con: duckdb.DuckDBPyConnection, previous: list[Missing]) -> None:
     con.execute(
         "CREATE OR REPLACE TEMP TABLE previous_rows (platform VARCHAR, kind VARCHAR, key VARCHAR, sub VARCHAR, "
         "reason VARCHAR, fen BIGINT, is_off BOOLEAN, since DATE)"
@@ -146,7 +147,7 @@ def _put_previous(con: Any, previous: list[Missing]) -> None:
         con.execute(f"INSERT INTO previous_rows VALUES {places}", [value for row in some for value in row])
 
 
-def _differences(con: Any) -> list[Difference]:
+def _differences(con: duckdb.DuckDBPyConnection) -> list[Difference]:
     rows = con.execute(
         "SELECT platform, kind, key, sub, reasons, ledger_fen, bill_fen, is_off, state, since FROM differences"
     ).fetchall()
@@ -167,13 +168,13 @@ def _differences(con: Any) -> list[Difference]:
     ]
 
 
-def _cleared(con: Any) -> list[Cleared]:
+def _cleared(con: duckdb.DuckDBPyConnection) -> list[Cleared]:
     return [
         Cleared(*row) for row in con.execute("SELECT platform, kind, key, sub, since FROM cleared").fetchall()
     ]
 
 
-def _totals(con: Any) -> dict[tuple[str, str, str], tuple[int, int]]:
+def _totals(con: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, str], tuple[int, int]]:
     rows = con.execute("SELECT side, platform, kind, n, fen FROM side_totals").fetchall()
     return {(side, platform, kind): (n, fen) for side, platform, kind, n, fen in rows}
 

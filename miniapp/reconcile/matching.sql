@@ -51,10 +51,11 @@ FULL JOIN (SELECT * FROM previous_rows WHERE reason = 'bill_only') AS p USING (p
 
 CREATE OR REPLACE TEMP TABLE settling_keys AS
 SELECT m.platform, m.kind, m.key, m.sub,
-       -- Of several rows the one that fits best: equal amount, equal status, nearest day.
+       -- Of several rows the one that fits best: equal amount, equal status, nearest day, least amount.
        min_by({'fen': r.amount_fen, 'is_off': r.is_off, 'fee': r.fee_fen_e3},
               {'amount': coalesce(r.amount_fen <> m.fen, false), 'status': r.is_off <> m.is_off,
-               'days': abs(getvariable('bill_date') - r.day)}) AS chosen
+               'days': abs(getvariable('bill_date') - r.day),
+               'fen': r.amount_fen, 'is_off': r.is_off}) AS chosen
 FROM missing_keys AS m
 JOIN ledger_rows AS r USING (platform, kind, key, sub)
 WHERE (r.day <> getvariable('bill_date') OR r.platform NOT IN (SELECT platform FROM bill_platforms))

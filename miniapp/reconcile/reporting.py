@@ -31,7 +31,7 @@ def make_ready() -> None:
     import_module("xlsxwriter")
 
 
-def safe_cell(value: Any) -> str:
+def safe_cell(value: str | int | None) -> str:
     """A cell of a CSV that no spreadsheet takes for a formula: such text gets a leading apostrophe."""
     if value is None:
         return ""
