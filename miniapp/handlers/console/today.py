@@ -1,0 +1,55 @@
+"""The board of the day: what waits, for whom, since when; what is dead, late or silent. Each number is a link."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import render_template
+
+from miniapp.core import tasks
+from miniapp.handlers.console.pages import Page
+from miniapp.handlers.guards import may, person
+from miniapp.invoices import queries as invoices
+from miniapp.outbox import watching
+from miniapp.stores import places
+from miniapp.stores.rules import Person, widest
+
+PAGE = Page(title="今日", menu="", order=0)
+
+HOLDERS = ("cashier", "bill", "channel", "customer")
+TASKS_SHOWN = 8
+REQUESTS_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Requests that wait for one holder."""
+
+    holder: str
+    count: int
+    since: datetime | None
+
+
+@PAGE.get("/")
+@may("see_console")
+def index() -> str:
+    """The whole board, within the person's scopes."""
+    who = person()
+    reach = places.reach(who.scopes("see_console"))
+    waiting_first = invoices.requests(
+        scopes=who.scopes("see_requests"), states=("awaiting_confirmation",), size=REQUESTS_SHOWN
+    )
+    return render_template(
+        "console/today/index.html",
+        waiting=_waiting(who),
+        to_confirm=waiting_first,
+        tasks=tasks.listed(reach=reach, size=TASKS_SHOWN),
+        task_count=tasks.counted(reach=reach),
+        may_end_tasks=who.may("close_tasks"),
+        outbox=watching.counts() if widest(who.scopes("see_outbox")) else None,
+        terminals=places.terminals(who.scopes("see_console")),
+    )
+
+
+def _waiting(who: Person) -> list[Waiting]:
+    board = invoices.waiting_by_holder(who.scopes("see_requests"))
+    return [Waiting(holder, *board.get(holder, (0, None))) for holder in HOLDERS]
