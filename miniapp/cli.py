@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(groups, "worker", "启动发件箱工作进程", _late("running", "worker"))
     _add(groups, "doctor", "检查每项设置、密钥、字体、打印机、平台", _late("doctor", "doctor"), has_json=True)
     database = groups.add_parser("db", help="数据库").add_subparsers(required=True, metavar="动作")
-    _add(database, "upgrade", "升级数据库结构", _late("running", "upgrade"))
+    _add(database, "upgrade", "升级数据库结构", _late("opening", "upgrade"))
     _bills(groups)
     _reconcile(groups)
     titles = groups.add_parser("titles", help="抬头").add_subparsers(required=True, metavar="动作")

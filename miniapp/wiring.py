@@ -10,11 +10,14 @@ from miniapp.config import Config
 from miniapp.core import clock, failpoints, files, logs, vault
 from miniapp.invoices import jobs as invoice_jobs
 from miniapp.invoices import steps as invoice_steps
-from miniapp.outbox.jobs import Job
+from miniapp.outbox import schedule
+from miniapp.outbox.jobs import Done, Job, Local
+from miniapp.outbox.schedule import Every
 from miniapp.outbox.worker import Worker
-from miniapp.payments import balances, composition, ledger
+from miniapp.payments import balances, composition, entries
 from miniapp.payments import jobs as payment_jobs
 from miniapp.payments.composition import Composition
+from miniapp.platforms import shared_tokens
 from miniapp.printing import jobs as printing_jobs
 from miniapp.reconcile import jobs as reconcile_jobs
 from miniapp.reconcile import steps as reconcile_steps
@@ -34,6 +37,15 @@ AFTER: dict[str, tuple[str, ...]] = {
 }
 
 
+EVERY = (
+    Every("reconcile.plan_fetches", timedelta(minutes=10)),
+    Every("invoices.expire", timedelta(minutes=5)),
+    Every("payments.forget_door", timedelta(minutes=10)),
+    Every("chat.forget_old", timedelta(days=1)),
+    Every("outbox.forget_clockwork", timedelta(days=1)),
+)
+
+
 def jobs(config: Config) -> dict[str, Job]:
     """Every job by name."""
     return {
@@ -44,6 +56,7 @@ def jobs(config: Config) -> dict[str, Job]:
             public_base=config.public_base, expire_after=timedelta(hours=config.request_expire_hours)
         ),
         **chat_jobs.jobs(config),
+        "outbox.forget_clockwork": Local(lambda _task: Done(str(schedule.forget_done(EVERY)))),
     }
 
 
@@ -54,8 +67,9 @@ def connect(config: Config) -> None:
     failpoints.arm(config.failpoints, environment=config.env, seed=config.failpoints_seed)
     vault.use_master(config.master_secret)
     files.use_folder(config.data_dir / "files")
+    shared_tokens.use_database()
     balances.listen(invoice_steps.ClaimKeeper())
-    ledger.listen(reconcile_steps.on_recorded)
+    entries.listen(reconcile_steps.on_recorded)
     composition.use(
         Composition(
             public_base=config.public_base,
@@ -69,5 +83,9 @@ def connect(config: Config) -> None:
 def worker(config: Config) -> Worker:
     """A worker over all jobs."""
     return Worker(
-        jobs(config), AFTER, lease=timedelta(seconds=config.lease_seconds), threads=config.worker_threads
+        jobs(config),
+        AFTER,
+        schedule=EVERY,
+        lease=timedelta(seconds=config.lease_seconds),
+        threads=config.worker_threads,
     )

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from miniapp import db
 from miniapp.chat.models import Notice
+from miniapp.core import codes
 from miniapp.core.clock import beijing, now
 from miniapp.core.money import show
 from miniapp.core.text import one_line, say
@@ -224,7 +225,7 @@ def _record(
         open_id=open_id,
         subject=subject,
         subject_id=subject_id,
-        content=content,
+        content={**content, "client_id": codes.serial()},
         state="waiting",
         created_at=now(),
     )

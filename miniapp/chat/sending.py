@@ -1,5 +1,6 @@
 """Send a recorded notice: by what the platform's quota allows, and never twice by guessing."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -76,6 +77,8 @@ def settings_of(app_id: str) -> AccountSettings:
 def _send(letter: Letter, account: AccountSettings, sender: Sender) -> tuple[str, Answer]:
     """A service message while the person's window is open, else, or if it has closed, a template message."""
     content = letter.content
+    if "words" in content:
+        return "service", sender.send_text(letter.open_id, plain(content["words"]))
     if letter.is_window_open or not sender.abilities.template:
         answer = _service(letter, sender)
         if not (isinstance(answer, Refused) and answer.window_closed and sender.abilities.template):
@@ -84,8 +87,13 @@ def _send(letter: Letter, account: AccountSettings, sender: Sender) -> tuple[str
     if not template:
         return "none", Refused("no_template", window_closed=True)
     return "template", sender.send_template(
-        letter.open_id, template, content["fields"], url=content["url"], client_id=f"n{letter.id}"
+        letter.open_id, template, content["fields"], url=content["url"], client_id=content["client_id"]
     )
+
+
+def plain(text: str) -> str:
+    """Links as an address in brackets, for platforms whose texts carry no markup."""
+    return re.sub(r'<a href="([^"]*)">([^<]*)</a>', r"\2（\1）", text)
 
 
 def _service(letter: Letter, sender: Sender) -> Answer:

@@ -62,12 +62,12 @@ def compare(arguments: Namespace) -> int:
 
 def import_bill(arguments: Namespace) -> int:
     """Take a bill into the system."""
-    from miniapp.commands import running
+    from miniapp.commands import opening
     from miniapp.reconcile import importing
     from miniapp.reconcile.refusing import BillRefused
 
     _needs(arguments.file)
-    running.open_system()
+    opening.open_system()
     try:
         answer = importing.import_file(arguments.file, account=arguments.account, by="cli")
     except BillRefused as refused:
@@ -83,11 +83,11 @@ def import_bill(arguments: Namespace) -> int:
 
 def reconcile(arguments: Namespace) -> int:
     """Fetch, match, report one bill date in the system."""
-    from miniapp.commands import running
+    from miniapp.commands import opening
     from miniapp.reconcile import running as reconciling
 
     day = _day(arguments.date)
-    running.open_system()
+    opening.open_system()
     try:
         answer = reconciling.run(day, account=arguments.account)
     except Failure as failure:

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from dataclasses import asdict
 
-from miniapp.commands import running
+from miniapp.commands import opening
 from miniapp.commands.output import show
 from miniapp.commands.refusing import Refusal
 from miniapp.core.text import say
@@ -22,7 +22,7 @@ def setup(arguments: Namespace) -> int:
         raise Refusal(
             {"code": "NO_FILE", "message": say("commands.no_file"), "file": str(arguments.file), "hint": ""}
         ) from error
-    running.open_system()
+    opening.open_system()
     try:
         read = document.read(text, kinds=kind_fields(), folder=arguments.file.parent)
         counts = document.apply(read, registering.write)

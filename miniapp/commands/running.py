@@ -1,57 +1,20 @@
-"""The parts of an installation: serve, worker, db upgrade."""
+"""The parts of an installation that keep running: serve and worker."""
 
 import os
 import signal
 import sys
 from argparse import Namespace
-from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
-from sqlalchemy.engine import make_url
 
 from miniapp import db, wiring
 from miniapp.app import create_app
+from miniapp.commands.opening import open_system
 from miniapp.commands.refusing import Refusal
-from miniapp.config import Config, SettingFault
-from miniapp.core import stamp
-from miniapp.core.errors import Refused
+from miniapp.config import Config
 from miniapp.core.text import say
-from miniapp.migrations import running as migrations
 from miniapp.outbox.worker import Worker
-
-
-def load() -> Config:
-    """The settings, or a refusal that names each faulty one."""
-    try:
-        config = Config.load()
-        _ = config.master_secret
-        return config
-    except SettingFault as fault:
-        raise Refusal(
-            {"code": "SETTINGS", "message": say("commands.settings", detail=str(fault)), "hint": ""}
-        ) from fault
-
-
-def open_system() -> Config:
-    """Open database and rooms for a command that works in the system; the structure must be current."""
-    config = load()
-    _make_folder(config)
-    db.configure(config.database_url)
-    _needs_current()
-    wiring.connect(config)
-    _check_stamp(config)
-    return config
-
-
-def upgrade(_arguments: Namespace) -> int:
-    """Bring the database to this program's structure."""
-    config = load()
-    _make_folder(config)
-    db.configure(config.database_url)
-    migrations.upgrade(db.engine())
-    print(say("commands.upgraded"))
-    return 0
 
 
 def serve(arguments: Namespace) -> int:
@@ -117,22 +80,3 @@ class Server(BaseApplication):  # type: ignore[misc]
     def _stopped(self, _arbiter: Any, _worker: Any) -> None:
         if self.outbox is not None:
             self.outbox.stop()
-
-
-def _make_folder(config: Config) -> None:
-    config.data_dir.mkdir(parents=True, exist_ok=True)
-    url = make_url(config.database_url)
-    if url.get_backend_name() == "sqlite" and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-
-
-def _needs_current() -> None:
-    if not migrations.is_current(db.engine()):
-        raise Refusal({"code": "NOT_UPGRADED", "message": say("commands.not_upgraded"), "hint": ""})
-
-
-def _check_stamp(config: Config) -> None:
-    try:
-        stamp.check(config.env, config.instance)
-    except Refused as refused:
-        raise Refusal.of(refused) from refused

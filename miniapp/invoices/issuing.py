@@ -158,10 +158,12 @@ def hint(serial: str) -> None:
 
 
 def ask_channel(task: Task) -> Outcome | None:
-    """Work: one question about an open order, after a notice."""
-    begun = _begun(task.payload["order_id"], "")
-    if begun is not None:
-        settle(begun.order_id, channels.of(begun.channel).find(begun.order.serial))
+    """Work: one question about an order, after a notice; a done one too, because a second number would show then."""
+    with db.reading() as session:
+        row = session.get_one(OrderRow, task.payload["order_id"])
+        asked = _port_order(row, "") if row.state in ("open", "done") else None
+    if asked is not None:
+        settle(asked.order_id, channels.of(asked.channel).find(asked.order.serial))
     return None
 
 
@@ -219,9 +221,11 @@ def notice_token(channel_id: int | None) -> str:
 
 def _settle_done(session: Session, row: OrderRow, request: InvoiceRequest, answer: Done) -> Outcome:
     known = session.scalar(select(Invoice).where(Invoice.order_id == row.id))
+    first = known.number if known is not None else answer.invoice_no
+    others = {answer.invoice_no, *answer.other_numbers} - {first}
+    if others:
+        _incident(session, row, request, "two_numbers", first=first, others=sorted(others))
     if known is not None:
-        if known.number != answer.invoice_no:
-            _incident(session, row, request, "two_numbers", first=known.number, second=answer.invoice_no)
         return Ended("known")
     wrong = channels.answers_ours(orders.order(row.serial, row.content, ordered_at=row.begun_at), answer)
     if wrong:

@@ -163,13 +163,17 @@ def _sales(session: Session, customer_id: int, public_ids: Sequence[str]) -> lis
         )
     }
     sales = [found[one] for one in public_ids if one in found]
-    if len(sales) != len(public_ids) or any(
-        not claiming.may_claim(session, customer_id, sale) for sale in sales
-    ):
+    if len(sales) != len(public_ids) or any(not _is_theirs(session, customer_id, sale) for sale in sales):
         raise Missing("core.not_found")
     if len({sale.company_id for sale in sales}) > 1:
         raise Refused("invoices.one_company")
     return sales
+
+
+def _is_theirs(session: Session, customer_id: int, sale: TerminalTransaction) -> bool:
+    """Bound already, or nobody's yet and paid by them: a free purchase is bound by slip or code first."""
+    owner = claiming.owner_of(session, sale)
+    return owner == customer_id if owner is not None else claiming.is_payer(session, customer_id, sale)
 
 
 def _amounts(session: Session, sales: Sequence[TerminalTransaction]) -> dict[int, int]:
@@ -258,7 +262,8 @@ def _claim(
             )
         )
         request.purchases.append(RequestPurchase(transaction_id=sale.id, amount_fen=amount_fen))
-        claiming.bind(session, sale.id, customer_id, "payer")
+        if not claiming.bind(session, sale.id, customer_id, "payer"):
+            raise Missing("core.not_found")
     session.flush()
 
 

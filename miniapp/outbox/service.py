@@ -46,7 +46,8 @@ def put(session: Session, job: str, *, key: str, delay: timedelta | None = None,
     }
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     statement = dialect.insert(Work).values(row).on_conflict_do_nothing(index_elements=["job", "key"])
-    is_new = session.execute(statement).rowcount == 1  # type: ignore[attr-defined]
+    # Not rowcount, which is -1 on PostgreSQL for such an insert.
+    is_new = session.execute(statement.returning(Work.id)).first() is not None
     _wake_later(session)
     return is_new
 

@@ -15,6 +15,7 @@ from miniapp.core import failpoints
 from miniapp.core.errors import Failure
 from miniapp.outbox import service
 from miniapp.outbox.jobs import Dead, Done, Job, Later, Local, NeverArrived, Outcome, Outside, Task
+from miniapp.outbox.schedule import Clockwork, Every
 
 log = structlog.get_logger()
 POLL_SECONDS = 1.0
@@ -31,13 +32,18 @@ class Worker:
         jobs: Mapping[str, Job],
         after: Mapping[str, Sequence[str]],
         *,
+        schedule: Sequence[Every] = (),
         lease: timedelta = timedelta(seconds=60),
         threads: int = 4,
     ) -> None:
         missing = {name for names in after.values() for name in names} - set(jobs)
         if missing:
             raise ValueError(f"events are wired to jobs that do not exist: {sorted(missing)}")
+        unknown = {one.job for one in schedule} - set(jobs)
+        if unknown:
+            raise ValueError(f"the clock is wired to jobs that do not exist: {sorted(unknown)}")
         self.jobs, self.after = jobs, after
+        self.clockwork = Clockwork(schedule)
         self.lease, self.threads = lease, threads
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._stop = threading.Event()
@@ -75,6 +81,7 @@ class Worker:
 
     def round(self, pool: ThreadPoolExecutor | None = None) -> int:
         """One pass; answers how many events and works it met. Without a pool everything runs here (tests)."""
+        self.clockwork.tick()
         fanned = service.fan_out(self.after) if service.has_news() else 0
         free = BATCH if pool is None else self.threads - self._running
         claimed = service.claim(limit=min(BATCH, free), lease=self.lease) if free > 0 else []

@@ -76,9 +76,14 @@ def lasting(value: str, seconds: int) -> Token:
     return Token(value, clock.now() + timedelta(seconds=seconds))
 
 
+def is_live(token: Token) -> bool:
+    """Has it more than the margin left?"""
+    return token.expires_at - clock.now() > MARGIN
+
+
 def _usable(name: str, refused: str) -> str:
     token = _store.get(name)
-    if token is None or token.value == refused or token.expires_at - clock.now() <= MARGIN:
+    if token is None or token.value == refused or not is_live(token):
         return ""
     return token.value
 

@@ -67,7 +67,7 @@ class WechatSender:
             "url": link.url,
             "image": link.picture_url,
         }
-        return self._say(lambda account: account.message.send_link(to, article))
+        return self._say(lambda account: account.message.send_articles(to, [article]))
 
     def send_picture(self, to: str, png: bytes) -> port.Answer:
         return self._say(lambda account: account.message.send_image(to, account.upload_picture(png)))
