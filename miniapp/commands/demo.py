@@ -33,11 +33,11 @@ def _run(folder: DemoFolder, at: Addresses) -> int:
     try:
         _tell(say("demo.preparing" if folder.is_new else "demo.starting"))
         folder.make_keys()
+        sandbox = children.start("sandbox", *_sandbox(folder, at))
         passwords = demo_setting_up.settings_and_database(folder, at)
-        sandbox = ["-m", "miniapp.sandbox.run", "--port", str(at.sandbox_port)]
-        sandbox += ["--data", str(folder.path / "sandbox"), "--clock-file", str(folder.clock)]
-        children.start("sandbox", *sandbox, "--config", str(_cast(folder, at)), port=at.sandbox_port)
-        children.start("program", "-m", "miniapp.cli", "serve", "--with-worker", port=at.port)
+        program = children.start("program", "-m", "miniapp.cli", "serve", "--with-worker")
+        children.wait_for(sandbox, at.sandbox_port)
+        children.wait_for(program, at.port)
         folder.finish()
         _show(at, passwords)
         children.watch()
@@ -52,12 +52,14 @@ def _run(folder: DemoFolder, at: Addresses) -> int:
     return 0
 
 
-def _cast(folder: DemoFolder, at: Addresses) -> Path:
-    """The sandbox's configuration, and the places that its first page names."""
-    places = folder.path / "sandbox" / "pages.json"
-    places.parent.mkdir(mode=0o700, exist_ok=True)
-    places.write_text(json.dumps(demo_cast.pages(at), ensure_ascii=False), "utf-8")
-    return folder.write("sandbox.json", json.dumps(demo_cast.sandbox(folder, at), ensure_ascii=False))
+def _sandbox(folder: DemoFolder, at: Addresses) -> list[str]:
+    """Its command line, once its configuration and the places that its first page names are written."""
+    data = folder.path / "sandbox"
+    data.mkdir(mode=0o700, exist_ok=True)
+    (data / "pages.json").write_text(json.dumps(demo_cast.pages(at), ensure_ascii=False), "utf-8")
+    config = folder.write("sandbox.json", json.dumps(demo_cast.sandbox(folder, at), ensure_ascii=False))
+    command = ["-m", "miniapp.sandbox.run", "--port", str(at.sandbox_port), "--data", str(data)]
+    return [*command, "--clock-file", str(folder.clock), "--config", str(config)]
 
 
 def _show(at: Addresses, passwords: dict[str, str]) -> None:

@@ -35,8 +35,8 @@ class Children:
         self._logs = logs
         self._running: list[Child] = []
 
-    def start(self, name: str, *arguments: str, port: int) -> None:
-        """Start one and return when it accepts connections on its port. Raises Refusal with its last words."""
+    def start(self, name: str, *arguments: str) -> Child:
+        """Start one and return at once."""
         log = self._logs / f"{name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603
@@ -49,9 +49,13 @@ class Children:
             )
         child = Child(name, process, log)
         self._running.append(child)
+        return child
+
+    def wait_for(self, child: Child, port: int) -> None:
+        """Return when it accepts connections on its port. Raises Refusal with its last words."""
         until = time.monotonic() + START_SECONDS
         while is_free(port):
-            if process.poll() is not None or time.monotonic() > until:
+            if child.process.poll() is not None or time.monotonic() > until:
                 raise _ended(child)
             time.sleep(0.05)
 

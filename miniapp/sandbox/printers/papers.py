@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import pypdfium2  # type: ignore[import-untyped]
+import pypdfium2
 
 from miniapp.sandbox.store import Row
 from miniapp.sandbox.world import World, opened, stamp, unstamp

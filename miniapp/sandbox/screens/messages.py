@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import Any
 
 from miniapp.sandbox.screens.hosts import as_seen_by
 from miniapp.sandbox.store import Row
 from miniapp.sandbox.world import BEIJING, unstamp
 
-LINK = re.compile(r"(https?://[^\s，。；、）)<>\"']+)")
+ADDRESS = re.compile(r"(https?://[^\s，。；、）)<>\"']+)")
+# WeChat shows an anchor in a text as a link; Alipay shows the characters.
+ANCHOR = re.compile(r"""<a\s[^>]*?href=["']([^"'>]*)["'][^>]*>(.*?)</a>""", re.S)
 EVENT_LINES = {
     "subscribe": "已关注",
     "unsubscribe": "已取消关注",
@@ -45,7 +48,8 @@ def shown(message: Row, entry: Row, account: str) -> dict[str, Any] | None:
     article = _article(body)
     if article is not None:
         return {**base, "kind": "card", **article, "url": link(article["url"])}
-    return {**base, "kind": "text", "parts": _parts(str(body.get("content", "")), link)}
+    text, is_wechat = str(body.get("content", "")), message["platform"] == "wechat"
+    return {**base, "kind": "text", "parts": _with_anchors(text, link) if is_wechat else _parts(text, link)}
 
 
 def _event(base: dict[str, Any], body: dict[str, Any]) -> dict[str, Any] | None:
@@ -75,6 +79,14 @@ def _article(body: dict[str, Any]) -> dict[str, Any] | None:
     }
 
 
+def _with_anchors(text: str, link: Any) -> list[list[str]]:
+    parts, at = [], 0
+    for anchor in ANCHOR.finditer(text):
+        parts += [*_parts(text[at : anchor.start()], link), [anchor[2], link(unescape(anchor[1]))]]
+        at = anchor.end()
+    return [*parts, *_parts(text[at:], link)]
+
+
 def _parts(text: str, link: Any) -> list[list[str]]:
-    pieces = LINK.split(text)
+    pieces = ADDRESS.split(text)
     return [[piece, link(piece) if at % 2 else ""] for at, piece in enumerate(pieces) if piece]

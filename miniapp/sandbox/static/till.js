@@ -80,7 +80,8 @@ document.addEventListener("DOMContentLoaded", () => {
   // charging
   const tell = (sale) => {
     said.className = `said ${sale.state}`;
-    said.textContent = `${sale.words} ¥${sale.yuan}${sale.message ? ` · ${sale.message}` : ""}`;
+    const more = sale.message && !sale.message.startsWith(sale.words) ? ` · ${sale.message}` : "";
+    said.textContent = `${sale.words} ¥${sale.yuan}${more}`;
   };
   const settle = (sale) => {
     tell(sale);
