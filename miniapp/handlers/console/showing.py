@@ -147,13 +147,15 @@ def verb(name: str) -> str:
     return catalogue().get(f"console.verb.{name}", name)
 
 
-def state(name: str) -> str:
-    """A state of a line of the trail, which may be of any machine."""
-    for family in ("invoices.state", "printing.state", "console.state"):
-        words = catalogue().get(f"{family}.{name}")
-        if words:
-            return words
-    return name
+def state(about: str, name: str) -> str:
+    """A state of a line of the trail, in the words of its own machine; one without a word by its own name."""
+    family = {"request": "invoices.state", "print_job": "printing.state"}.get(about, "console.state")
+    return catalogue().get(f"{family}.{name}", name)
+
+
+def why(text: str) -> str:
+    """A reason of a line of the trail: the few that the program writes in words, a person's own as they are."""
+    return catalogue().get(f"console.why.{text}", text)
 
 
 def roles(rows: Sequence[RoleRow]) -> str:
@@ -171,7 +173,7 @@ def chats(kinds: Sequence[str]) -> str:
 
 def obstacle(reason: str) -> str:
     """Why a print job stands: a message key in its words, anything else as the printer said it."""
-    return catalogue().get(reason, reason)
+    return catalogue().get(f"console.obstacle.{reason}", catalogue().get(reason, reason))
 
 
 def platform(name: str) -> str:

@@ -9,6 +9,7 @@ from miniapp.core import tasks
 from miniapp.handlers.console.pages import Page
 from miniapp.handlers.guards import may, person
 from miniapp.invoices import queries as invoices
+from miniapp.invoices.queries import RequestRow
 from miniapp.outbox import watching
 from miniapp.stores import places
 from miniapp.stores.rules import Person, widest
@@ -18,6 +19,7 @@ PAGE = Page(title="今日", menu="", order=0)
 HOLDERS = ("cashier", "bill", "channel", "customer")
 TASKS_SHOWN = 8
 REQUESTS_SHOWN = 8
+LOOKED_AT = 200
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,10 @@ def index() -> str:
     """The whole board, within the person's scopes."""
     who = person()
     reach = places.reach(who.scopes("see_console"))
-    waiting_first = invoices.requests(
-        scopes=who.scopes("see_requests"), states=("awaiting_confirmation",), size=REQUESTS_SHOWN
-    )
     return render_template(
         "console/today/index.html",
         waiting=_waiting(who),
-        to_confirm=waiting_first,
+        to_confirm=_longest_waiting(who),
         tasks=tasks.listed(reach=reach, size=TASKS_SHOWN),
         task_count=tasks.counted(reach=reach),
         may_end_tasks=who.may("close_tasks"),
@@ -53,3 +52,10 @@ def index() -> str:
 def _waiting(who: Person) -> list[Waiting]:
     board = invoices.waiting_by_holder(who.scopes("see_requests"))
     return [Waiting(holder, *board.get(holder, (0, None))) for holder in HOLDERS]
+
+
+def _longest_waiting(who: Person) -> list[RequestRow]:
+    rows = invoices.requests(
+        scopes=who.scopes("see_requests"), states=("awaiting_confirmation",), size=LOOKED_AT
+    )
+    return sorted(rows, key=lambda row: row.changed_at)[:REQUESTS_SHOWN]

@@ -9,7 +9,7 @@ LOGIN = "/console/login/"
 
 
 def test_staff_sign_in_and_see_the_board(house: House) -> None:
-    assert "等待中的开票申请" in house.seat("收银员甲").see("/console/today/")
+    assert "等待处理" in house.seat("收银员甲").see("/console/today/")
 
 
 def test_a_page_sends_a_stranger_to_the_login_and_back_to_its_list(house: House) -> None:
