@@ -23,14 +23,13 @@ from miniapp.reconcile.refusing import BillRefused
 
 HEADING_ACCOUNT = re.compile(r"#账号[：:]\[(\w+)\]")
 HEADING_DAYS = re.compile(r"起始日期[：:]\[(\d{4})年(\d\d)月(\d\d)日[^\]]*\]\s*终止日期[：:]\[([^\]]+)\]")
-# Columns that `check` needs beside those that a caller asks for.
+# Columns that `totals` needs, and those that `load` needs beside those that a caller asks for.
+SUMMED = ("amount_fen", "settled_fen", "fee_fen_e3")
 CHECKED = (
     "kind",
     "status",
     "merchant_no",
     "amount_fen",
-    "settled_fen",
-    "fee_fen_e3",
     "out_trade_no",
     "out_refund_no",
     "occurred_at",
@@ -64,7 +63,6 @@ class Sums:
     rows: int = 0
     merchant_no: str | None = None
     bill_dates: list[str] = field(default_factory=list)
-    totals: dict[str, Any] = field(default_factory=dict)
 
 
 @contextmanager
@@ -145,6 +143,28 @@ def revoke(con: duckdb.DuckDBPyConnection, layout: Layout, table: str) -> None:
     con.execute(
         f"UPDATE {table} SET out_refund_no = out_trade_no, status = 'UNNUMBERED' WHERE kind = 'refund' AND out_refund_no = ''"
     )
+
+
+def totals(con: duckdb.DuckDBPyConnection, layout: Layout, table: str) -> dict[str, Any]:
+    """The contract's totals of a loaded table that has the columns ``SUMMED``."""
+    found = con.execute(
+        f"SELECT kind, count(*), coalesce(sum(amount_fen), 0), coalesce(sum(settled_fen), 0), "
+        f"coalesce(sum(fee_fen_e3), 0) FROM {table} GROUP BY kind"
+    ).fetchall()
+    by_kind = {kind: [int(value) for value in values] for kind, *values in found}
+    sale, refund = by_kind.get("sale", [0] * 4), by_kind.get("refund", [0] * 4)
+    summed: dict[str, Any] = {
+        "sale": {"count": sale[0], "amount_fen": sale[1], "settled_fen": sale[2]},
+        "refund": {"count": refund[0], "amount_fen": refund[1]},
+        "fee_fen_e3": sum(values[3] for values in by_kind.values()),
+    }
+    if "revocation" in by_kind:
+        summed["revoked"] = {"count": by_kind["revocation"][0]}
+    if layout.bill == "flow":
+        for kind in ("income", "expense"):
+            count, amount, *_ = by_kind.get(kind, [0] * 4)
+            summed[kind] = {"count": count, "amount_fen": amount}
+    return summed
 
 
 def _find_originals(con: duckdb.DuckDBPyConnection, layout: Layout, table: str) -> None:
@@ -259,7 +279,6 @@ def _summed(
         rows=sum(row[1] for row in rows),
         merchant_no=accounts[0] if accounts else None,
         bill_dates=[day.isoformat() for (day,) in days] or _heading_days(bill),
-        totals=_totals(con, bill.layout, table),
     )
 
 
@@ -307,24 +326,3 @@ def _days(start_text: str, end_text: str) -> list[str]:
         return []
     count = min(366, max(1, -(-(end - start) // timedelta(days=1))))
     return [(start + timedelta(days=each)).date().isoformat() for each in range(count)]
-
-
-def _totals(con: duckdb.DuckDBPyConnection, layout: Layout, table: str) -> dict[str, Any]:
-    found = con.execute(
-        f"SELECT kind, count(*), coalesce(sum(amount_fen), 0), coalesce(sum(settled_fen), 0), "
-        f"coalesce(sum(fee_fen_e3), 0) FROM {table} GROUP BY kind"
-    ).fetchall()
-    by_kind = {kind: [int(value) for value in values] for kind, *values in found}
-    sale, refund = by_kind.get("sale", [0] * 4), by_kind.get("refund", [0] * 4)
-    totals: dict[str, Any] = {
-        "sale": {"count": sale[0], "amount_fen": sale[1], "settled_fen": sale[2]},
-        "refund": {"count": refund[0], "amount_fen": refund[1]},
-        "fee_fen_e3": sum(values[3] for values in by_kind.values()),
-    }
-    if "revocation" in by_kind:
-        totals["revoked"] = {"count": by_kind["revocation"][0]}
-    if layout.bill == "flow":
-        for kind in ("income", "expense"):
-            count, amount, *_ = by_kind.get(kind, [0] * 4)
-            totals[kind] = {"count": count, "amount_fen": amount}
-    return totals

@@ -101,7 +101,7 @@ def _read(
         bills.opened(path, limits=limits, today=today, folders=folders, name=name) as bill,
         bills.connect(ordered=bool(rows_to)) as con,
     ):
-        columns = NORMALISED if rows_to else ()
+        columns = NORMALISED if rows_to else bills.SUMMED
         sums = bills.load(con, bill, table="bill_rows", columns=columns, check_trailer=check_trailer)
         if rows_to:
             _write_rows(con, bill, rows_to)
@@ -117,7 +117,7 @@ def _read(
             merchant_no=sums.merchant_no,
             rows=sums.rows,
             bill_dates=tuple(sums.bill_dates),
-            totals=sums.totals,
+            totals=bills.totals(con, bill.layout, "bill_rows"),
             trailer=trailer,
             rows_path=rows_to,
         )

@@ -83,7 +83,12 @@ class Matched:
 
 
 def match(
-    con: duckdb.DuckDBPyConnection, *, bill_date: date, carry_days: int, bill_platforms: list[str], previous: list[Missing]
+    con: duckdb.DuckDBPyConnection,
+    *,
+    bill_date: date,
+    carry_days: int,
+    bill_platforms: list[str],
+    previous: list[Missing],
 ) -> Matched:
     """Match the table ``ledger_rows`` with the temporary view ``bill_rows`` (``bill_side``) of a DuckDB connection.
 
@@ -110,7 +115,8 @@ def bill_side(source: str, *, platform: str, refunds_within_order: bool) -> str:
     sub = "CASE kind WHEN 'refund' THEN out_trade_no ELSE '' END" if refunds_within_order else "''"
     return (
         f"SELECT '{platform}' AS platform, kind, CASE kind WHEN 'refund' THEN out_refund_no ELSE out_trade_no END AS key, "
-        f"{sub} AS sub, amount_fen, kind = 'refund' AND status IN ({failed}) AS is_off, fee_fen_e3, "
+        f"{sub} AS sub, amount_fen, kind = 'refund' AND status IN ({failed}) AS is_off, "
+        f"CAST(NULL AS BIGINT) AS fee_fen_e3, "
         f"status = 'UNNUMBERED' AS unnumbered FROM {source}"
     )
 

@@ -12,32 +12,50 @@
 --
 -- Goes out: compared (one row a key) with its reasons, differences, cleared, side_totals; NULL fen where a side is missing.
 
--- 1. Each side by key.
+-- 1. The keys that are not simply good: all but those with one row on each side, equal amounts, equal status, equal fee;
+--    and those known from an earlier run. One grouping of both sides; a good key leaves nothing behind. It stays small.
+CREATE OR REPLACE TEMP TABLE odd_key AS
+SELECT platform, kind, key, sub
+FROM (
+  SELECT platform, kind, key, sub, amount_fen, is_off, fee_fen_e3, 1 AS side
+  FROM ledger_rows
+  WHERE day = getvariable('bill_date') AND platform IN (SELECT platform FROM bill_platforms)
+  UNION ALL
+  SELECT platform, CASE kind WHEN 'revocation' THEN 'sale' ELSE kind END, key, sub,
+         -amount_fen, is_off OR kind = 'revocation', -fee_fen_e3, -1
+  FROM bill_rows
+)
+GROUP BY platform, kind, key, sub
+HAVING NOT (count(*) = 2 AND sum(side) = 0 AND sum(amount_fen) = 0 AND count_if(is_off) <> 1
+            AND (count(fee_fen_e3) < 2 OR sum(fee_fen_e3) = 0))
+UNION
+SELECT platform, kind, key, sub FROM previous_rows;
+
+-- 2. Each side of the odd keys.
 CREATE OR REPLACE TEMP TABLE ledger_keys AS
 SELECT platform, kind, key, sub, count(*) AS n, sum(amount_fen)::BIGINT AS fen,
        bool_and(is_off) AS all_off, bool_or(is_off) AS any_off, sum(fee_fen_e3)::BIGINT AS fee
-FROM ledger_rows
+FROM ledger_rows SEMI JOIN odd_key USING (platform, kind, key, sub)
 WHERE day = getvariable('bill_date') AND platform IN (SELECT platform FROM bill_platforms)
 GROUP BY ALL;
 
 CREATE OR REPLACE TEMP TABLE bill_keys AS
-SELECT platform, CASE kind WHEN 'revocation' THEN 'sale' ELSE kind END AS kind, key, sub,
+SELECT platform, sale_or_refund AS kind, key, sub,
        count_if(kind <> 'revocation') AS n,
        (sum(amount_fen) FILTER (kind <> 'revocation'))::BIGINT AS fen,
        bool_or(kind = 'revocation' OR is_off) AS is_off,
        (sum(fee_fen_e3) FILTER (kind <> 'revocation'))::BIGINT AS fee
-FROM bill_rows
+FROM (SELECT *, CASE kind WHEN 'revocation' THEN 'sale' ELSE kind END AS sale_or_refund FROM bill_rows) AS b
+SEMI JOIN odd_key AS o
+  ON o.platform = b.platform AND o.kind = b.sale_or_refund AND o.key = b.key AND o.sub = b.sub
 GROUP BY ALL;
 
--- 2. All but the good rows: what is on one side only, twice, unequal, or known from an earlier run. It stays small.
 CREATE OR REPLACE TEMP TABLE odd_keys AS
 SELECT coalesce(b.platform, l.platform) AS platform, coalesce(b.kind, l.kind) AS kind,
        coalesce(b.key, l.key) AS key, coalesce(b.sub, l.sub) AS sub,
        l.n AS ledger_n, l.fen AS ledger_fen, l.all_off, l.any_off, l.fee AS ledger_fee,
        b.n AS bill_n, b.fen AS bill_fen, b.is_off AS bill_off, b.fee AS bill_fee
-FROM bill_keys AS b FULL JOIN ledger_keys AS l USING (platform, kind, key, sub)
-WHERE NOT coalesce(b.n = 1 AND l.n = 1 AND b.fen = l.fen AND b.is_off = l.any_off AND coalesce(l.fee = b.fee, true), false)
-   OR coalesce(b.key, l.key) IN (SELECT key FROM previous_rows);
+FROM bill_keys AS b FULL JOIN ledger_keys AS l USING (platform, kind, key, sub);
 
 -- 3. What the bill has, today or since an earlier run, and today's ledger lacks: rows of other dates may settle it.
 --    An earlier date within the limit settles today's row, any date one that was carried over.
@@ -107,10 +125,11 @@ WHERE in_ledger OR bill_fen IS NOT NULL);
 CREATE OR REPLACE TEMP VIEW compared AS
 SELECT * FROM odd_compared
 UNION ALL BY NAME
-SELECT platform, kind, key, sub, NULL AS since, fen AS ledger_fen, fen AS bill_fen, all_off, all_off AS bill_off,
+SELECT platform, kind, key, sub, NULL AS since, amount_fen AS ledger_fen, amount_fen AS bill_fen, is_off AS all_off, is_off AS bill_off,
        true AS counts, false AS ledger_only, false AS bill_only, false AS amount_differs, false AS status_differs,
        false AS fee_differs, false AS duplicate_in_bill, false AS duplicate_in_ledger, false AS has_reason
-FROM ledger_keys ANTI JOIN odd_keys USING (platform, kind, key, sub);
+FROM ledger_rows ANTI JOIN odd_key USING (platform, kind, key, sub)
+WHERE day = getvariable('bill_date') AND platform IN (SELECT platform FROM bill_platforms);
 
 -- 5. The exceptions, and what an earlier run had that is settled now.
 CREATE OR REPLACE TEMP TABLE differences AS
@@ -143,15 +162,21 @@ ORDER BY platform, kind, key, sub;
 
 -- 6. Totals: rows by kind on both sides; keys without a reason: the good ones and those that came right.
 CREATE OR REPLACE TEMP TABLE side_totals AS
-SELECT 'ledger' AS side, platform, kind, sum(n)::BIGINT AS n, sum(fen)::BIGINT AS fen FROM ledger_keys GROUP BY ALL
+WITH ledger_totals AS (
+  SELECT platform, kind, count(*) AS n, sum(amount_fen) AS fen
+  FROM ledger_rows
+  WHERE day = getvariable('bill_date') AND platform IN (SELECT platform FROM bill_platforms)
+  GROUP BY ALL
+)
+SELECT 'ledger' AS side, platform, kind, n, fen::BIGINT AS fen FROM ledger_totals
 UNION ALL
-SELECT 'bill', platform, kind, sum(n)::BIGINT, coalesce(sum(fen), 0)::BIGINT FROM bill_keys GROUP BY ALL
+SELECT 'bill', platform, kind, count(*), sum(amount_fen)::BIGINT FROM bill_rows WHERE kind <> 'revocation' GROUP BY ALL
 UNION ALL
 SELECT 'matched', platform, kind, sum(n)::BIGINT, sum(fen)::BIGINT
 FROM (
-  SELECT platform, kind, count(*) AS n, sum(fen) AS fen FROM ledger_keys GROUP BY ALL
+  SELECT platform, kind, n, fen FROM ledger_totals
   UNION ALL
-  SELECT platform, kind, -count(*), -sum(ledger_fen) FROM odd_keys WHERE ledger_n IS NOT NULL GROUP BY ALL
+  SELECT platform, kind, -sum(n), -sum(fen) FROM ledger_keys GROUP BY ALL
   UNION ALL
   SELECT platform, kind, count(*), sum(coalesce(bill_fen, ledger_fen)) FROM odd_compared
   WHERE NOT has_reason AND counts AND platform IN (SELECT platform FROM bill_platforms)
