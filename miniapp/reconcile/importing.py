@@ -12,6 +12,7 @@ from miniapp import db
 from miniapp.core import audit, failpoints, files
 from miniapp.core.clock import now
 from miniapp.core.errors import Invalid, Missing
+from miniapp.core.text import say
 from miniapp.reconcile import intake, selecting, steps
 from miniapp.reconcile.intake import ReadBill
 from miniapp.reconcile.models import BillFile
@@ -35,6 +36,14 @@ class Taken:
     rows: int
     version: int | None
     is_whole: bool
+
+    @property
+    def message(self) -> str:
+        """What became of it, and what comes next."""
+        result = "waits" if self.result == "new" and not self.is_whole else self.result
+        return say(
+            f"reconcile.taken.{result}", account=self.account, bill_date=self.bill_date, rows=self.rows
+        )
 
     def as_json(self) -> dict[str, object]:
         """``bills import --json``."""
@@ -60,8 +69,8 @@ class _Account:
     own_numbers: frozenset[str]
 
 
-def import_file(path: Path, *, account: str, by: str = audit.SYSTEM) -> Taken:
-    """``bills import``: take one file of a merchant account (its code).
+def import_file(path: Path, *, account: str, by: str = audit.SYSTEM) -> dict[str, object]:
+    """``bills import``: take one file of a merchant account (its code); answers what became of it.
 
     Raises BillRefused (with line and column), Invalid (another account's or platform's bill, several days), Missing.
     """
@@ -69,7 +78,8 @@ def import_file(path: Path, *, account: str, by: str = audit.SYSTEM) -> Taken:
         raise intake.BillRefused("TOO_LARGE", "too_large", hint="too_large", file=path.name)
     if not path.is_file():
         raise intake.BillRefused("UNKNOWN_FILE", "no_file", hint="which_files", file=path.name)
-    return take(path.read_bytes(), name=path.name, account=account, source="imported", by=by)
+    taken = take(path.read_bytes(), name=path.name, account=account, source="imported", by=by)
+    return {**taken.as_json(), "message": taken.message}
 
 
 def take(

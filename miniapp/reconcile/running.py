@@ -13,6 +13,7 @@ from miniapp import db
 from miniapp.core import audit, clock, failpoints
 from miniapp.core.clock import now
 from miniapp.core.errors import Missing, Refused
+from miniapp.core.text import say
 from miniapp.outbox import service as outbox
 from miniapp.reconcile import day_match, fetching, importing, ledger_rows, selecting, steps
 from miniapp.reconcile.carrying import Carrying
@@ -188,8 +189,11 @@ def _report(
             **{side: batch.totals[side] for side in ("ledger", "bill", "matched")},
             **{state: sum(row.state == state for row in mine) for state in LIVE},
         }
+    waiting = [code for code, outcome in outcomes.items() if outcome["state"] != "done"]
     return {
         "date": bill_date.isoformat(),
+        "message": _summary(bill_date, live, waiting),
+        "exit": 1 if live or waiting else 0,
         "accounts": outcomes,
         "differences": [_shown(row) for row in live],
         "cleared": [
@@ -213,6 +217,12 @@ def _report(
             for one in batch.files
         ],
     }
+
+
+def _summary(bill_date: date, live: Sequence[Difference], waiting: Sequence[str]) -> str:
+    counts = {state: sum(row.state == state for row in live) for state in LIVE}
+    words = say("reconcile.run.summary", bill_date=bill_date, **counts)
+    return f"{words} {say('reconcile.run.waiting', accounts='、'.join(waiting))}" if waiting else words
 
 
 def _shown(row: Difference) -> dict[str, Any]:
