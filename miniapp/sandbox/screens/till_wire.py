@@ -48,10 +48,14 @@ def call(till: Row, method: str, path: str, body: dict[str, Any] | None = None) 
 
 
 def authorization(till: Row, method: str, path: str, body: bytes) -> str:
-    """The header: HMAC-SHA256 over method, path, query, time, nonce and the body's hash, a line each."""
+    """The header of one call, made now."""
     stamp, nonce = str(int(time.time())), secrets.token_hex(12)
+    sig = signature(str(till["key"]), method, path, body, stamp=stamp, nonce=nonce)
+    return f'MINI-HMAC-SHA256 key="{till["key_id"]}",ts="{stamp}",nonce="{nonce}",sig="{sig}"'
+
+
+def signature(key: str, method: str, path: str, body: bytes, *, stamp: str, nonce: str) -> str:
+    """HMAC-SHA256 over method, path, query, time, nonce and the body's hash, a line each; lower hex."""
     bare, _, query = path.partition("?")
     lines = [method, bare, query, stamp, nonce, hashlib.sha256(body).hexdigest()]
-    text = "".join(f"{line}\n" for line in lines).encode()
-    signature = hmac.new(str(till["key"]).encode(), text, hashlib.sha256).hexdigest()
-    return f'MINI-HMAC-SHA256 key="{till["key_id"]}",ts="{stamp}",nonce="{nonce}",sig="{signature}"'
+    return hmac.new(key.encode(), "".join(f"{line}\n" for line in lines).encode(), hashlib.sha256).hexdigest()
