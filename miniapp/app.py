@@ -24,7 +24,10 @@ def create_app(config: Config) -> Flask:
     db.configure(config.database_url, busy_ms=800, pool_size=config.threads)
     wiring.connect(config)
     stamp.check(config.env, config.instance)
-    app = Flask("miniapp", root_path=str(Path(__file__).parent), **_folders())
+    templates, static = _folders()
+    app = Flask(
+        "miniapp", root_path=str(Path(__file__).parent), template_folder=templates, static_folder=static
+    )
     app.config.update(
         MINIAPP=config,
         SECRET_KEY=vault.sign("cookie", "flask"),
@@ -57,13 +60,12 @@ def create_app(config: Config) -> Flask:
     return app
 
 
-def _folders() -> dict[str, str]:
+def _folders() -> tuple[str, str]:
     """Templates and static files: beside the package in a checkout, inside it once installed."""
     package = Path(__file__).parent
-    beside = package.parent
-    if (beside / "templates").is_dir():
-        return {"template_folder": str(beside / "templates"), "static_folder": str(beside / "static")}
-    return {"template_folder": str(package / "_templates"), "static_folder": str(package / "_static")}
+    if (package.parent / "templates").is_dir():
+        return str(package.parent / "templates"), str(package.parent / "static")
+    return str(package / "_templates"), str(package / "_static")
 
 
 def _bound() -> None:

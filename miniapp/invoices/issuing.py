@@ -151,7 +151,7 @@ def hint(serial: str) -> None:
         row = session.scalar(select(OrderRow).where(OrderRow.serial == serial))
         if row is None:
             raise Missing("core.not_found")
-        if row.state == "open":
+        if row.state in ("open", "done"):
             outbox.put(
                 session, "invoices.ask_channel", key=f"{row.id}:{codes.short_code(8)}", order_id=row.id
             )

@@ -1,7 +1,6 @@
 """Reading for pages and the chat: plain frozen rows."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,13 +8,25 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from miniapp import db
-from miniapp.core import files
 from miniapp.core.clock import now
 from miniapp.core.errors import Missing
 from miniapp.core.models import AuditLine
 from miniapp.customers.models import Identity
 from miniapp.invoices import rules
-from miniapp.invoices.models import AmountClaim, Delivery, Invoice, InvoicePurchase, InvoiceRequest
+from miniapp.invoices.issued import delivery as delivery
+from miniapp.invoices.issued import invoice as invoice
+from miniapp.invoices.issued import invoice_by_id as invoice_by_id
+from miniapp.invoices.issued import invoices as invoices
+from miniapp.invoices.issued import invoices_of as invoices_of
+from miniapp.invoices.issued import within as within
+from miniapp.invoices.models import AmountClaim, Invoice, InvoiceRequest
+from miniapp.invoices.rows import DeliveryFound as DeliveryFound
+from miniapp.invoices.rows import DeliveryRow as DeliveryRow
+from miniapp.invoices.rows import InvoiceView as InvoiceView
+from miniapp.invoices.rows import PurchaseRow as PurchaseRow
+from miniapp.invoices.rows import RequestRow as RequestRow
+from miniapp.invoices.rows import RequestView as RequestView
+from miniapp.invoices.rows import Step as Step
 from miniapp.invoices.states import REQUEST
 from miniapp.payments.models import (
     PurchaseBalance,
@@ -23,125 +34,13 @@ from miniapp.payments.models import (
     TerminalTransaction,
     TransactionState,
 )
-from miniapp.reconcile.queries import obstacle_to, proofs_of
+from miniapp.reconcile.queries import Proof, obstacle_to, proofs_of
 from miniapp.stores.models import Company, Store
 from miniapp.stores.policy import policy_of
 from miniapp.titles.models import Title
 
 OPEN = tuple(state for state in REQUEST.all if state not in REQUEST.ends)
 PAGE = 20
-
-
-@dataclass(frozen=True)
-class PurchaseRow:
-    """A sale of a customer as C2 shows it. ``obstacle`` is a message key, None: it can be picked."""
-
-    public_id: str
-    company: str
-    company_name: str
-    store_name: str
-    terminal: str
-    out_trade_no: str
-    occurred_at: datetime
-    paid_fen: int
-    amount_fen: int
-    merchant_discount_fen: int
-    platform_discount_fen: int
-    refunded_fen: int
-    left_fen: int
-    obstacle: str | None
-    waits_for_bill: bool
-    request: str | None = None
-
-
-@dataclass(frozen=True)
-class RequestRow:
-    """A request in a list."""
-
-    id: int
-    public_id: str
-    code: str
-    state: str
-    version: int
-    confirm_code: str | None
-    amount_fen: int
-    store_name: str
-    store_code: str
-    company_code: str
-    buyer_name: str
-    asked_at: datetime
-    changed_at: datetime
-    waits_for: str
-    invoice: str | None
-    invoice_no: str | None
-
-
-@dataclass(frozen=True)
-class Step:
-    """One line of a request's timeline."""
-
-    state: str
-    verb: str
-    at: datetime
-    who: str
-    why: str
-
-
-@dataclass(frozen=True)
-class RequestView:
-    """A request with its purchases, timeline and what is missing."""
-
-    row: RequestRow
-    buyer: dict[str, Any]
-    purchases: tuple[PurchaseRow, ...]
-    steps: tuple[Step, ...]
-    missing_proof: str | None
-    reason_key: str | None
-    reason: str | None
-    delivery: tuple[str, ...]
-    is_title_changed: bool
-    store_phone: str
-    service_hours: str
-    customer_id: int
-    decided_by: str
-    decided_at: datetime | None
-
-
-@dataclass(frozen=True)
-class DeliveryRow:
-    """One way of delivery and its state."""
-
-    way: str
-    state: str
-    detail: str
-    changed_at: datetime
-
-
-@dataclass(frozen=True)
-class InvoiceView:
-    """An invoice as its owner and the console see it. ``files``: role → SHA-256."""
-
-    id: int
-    public_id: str
-    number: str
-    state: str
-    kind: str
-    is_specimen: bool
-    issued_at: datetime
-    buyer: dict[str, Any]
-    seller: dict[str, Any]
-    lines: tuple[dict[str, Any], ...]
-    total_fen: int
-    net_fen: int
-    tax_fen: int
-    store_name: str
-    store_id: int
-    request: str
-    request_code: str
-    customer_id: int
-    deliveries: tuple[DeliveryRow, ...]
-    files: dict[str, str]
-    out_trade_nos: tuple[str, ...]
 
 
 def purchases(customer_id: int) -> list[PurchaseRow]:
@@ -260,91 +159,13 @@ def waiting_by_holder(scopes: Iterable[str]) -> dict[str, tuple[int, datetime | 
     return board
 
 
-def invoices_of(customer_id: int, *, page: int = 1) -> list[InvoiceView]:
-    """A customer's invoices, newest first."""
-    with db.reading() as session:
-        query = (
-            _invoice_query()
-            .where(Invoice.customer_id == customer_id)
-            .order_by(Invoice.issued_at.desc())
-            .offset((page - 1) * PAGE)
-            .limit(PAGE)
-        )
-        return [_invoice_view(session, row) for row in session.scalars(query)]
-
-
-def invoice(public_id: str, *, customer_id: int | None = None) -> InvoiceView:
-    """One invoice by public id or number; of this customer, where one is given. Raises Missing."""
-    with db.reading() as session:
-        query = _invoice_query().where(or_(Invoice.public_id == public_id, Invoice.number == public_id))
-        if customer_id is not None:
-            query = query.where(Invoice.customer_id == customer_id)
-        found = session.scalar(query)
-        if found is None:
-            raise Missing("core.not_found")
-        return _invoice_view(session, found)
-
-
-def invoice_by_id(invoice_id: int) -> InvoiceView:
-    """One invoice by our own id. Raises Missing."""
-    with db.reading() as session:
-        found = session.scalar(_invoice_query().where(Invoice.id == invoice_id))
-        if found is None:
-            raise Missing("core.not_found")
-        return _invoice_view(session, found)
-
-
-@dataclass(frozen=True)
-class DeliveryFound:
-    """A delivery by its own id."""
-
-    id: int
-    invoice_id: int
-    way: str
-    state: str
-
-
-def delivery(delivery_id: int) -> DeliveryFound:
-    """One delivery. Raises Missing."""
-    with db.reading() as session:
-        row = session.get(Delivery, delivery_id)
-        if row is None:
-            raise Missing("core.not_found")
-        return DeliveryFound(row.id, row.invoice_id, row.way, row.state)
-
-
-def invoices(*, scopes: Iterable[str], text: str = "", page: int = 1, size: int = 50) -> list[InvoiceView]:
-    """Invoices for staff, within their scopes, newest first."""
-    with db.reading() as session:
-        query = (
-            _invoice_query()
-            .join(Store, Store.id == Invoice.store_id)
-            .join(Company, Company.id == Invoice.company_id)
-        )
-        query = query.where(within(scopes))
-        if text:
-            query = query.where(Invoice.number.contains(text))
-        query = query.order_by(Invoice.issued_at.desc()).offset((page - 1) * size).limit(size)
-        return [_invoice_view(session, row) for row in session.scalars(query)]
-
-
-def within(scopes: Iterable[str]) -> Any:
-    """The condition on Store and Company that a person's scopes mean."""
-    scopes = set(scopes)
-    if "*" in scopes:
-        return Store.id.is_not(None)
-    stores = [scope.partition(":")[2] for scope in scopes if scope.startswith("store:")]
-    companies = [scope.partition(":")[2] for scope in scopes if scope.startswith("company:")]
-    return or_(Store.code.in_(stores), Company.code.in_(companies))
-
-
 def _purchases(session: Session, condition: Any) -> list[PurchaseRow]:
     revoked = (
         select(TransactionState.id)
         .where(TransactionState.transaction_id == TerminalTransaction.id, TransactionState.state == "revoked")
         .exists()
     )
-    request_of = (
+    live_request = (
         select(InvoiceRequest.public_id)
         .join(AmountClaim, AmountClaim.request_id == InvoiceRequest.id)
         .where(AmountClaim.transaction_id == TerminalTransaction.id, AmountClaim.is_live)
@@ -352,7 +173,7 @@ def _purchases(session: Session, condition: Any) -> list[PurchaseRow]:
         .scalar_subquery()
     )
     query = (
-        select(TerminalTransaction, PurchaseBalance, revoked, request_of)
+        select(TerminalTransaction, PurchaseBalance, revoked, live_request)
         .join(PurchaseBalance, PurchaseBalance.transaction_id == TerminalTransaction.id)
         .where(TerminalTransaction.kind == "sale", condition)
         .options(
@@ -366,11 +187,18 @@ def _purchases(session: Session, condition: Any) -> list[PurchaseRow]:
     )
     rows = session.execute(query).all()
     proofs = proofs_of(session, [sale.id for sale, *_ in rows])
-    return [_purchase_row(*row, proofs[row[0].id]) for row in rows]
+    return [
+        _purchase_row(sale, balance, is_revoked, request_of, proofs[sale.id])
+        for sale, balance, is_revoked, request_of in rows
+    ]
 
 
 def _purchase_row(
-    sale: TerminalTransaction, balance: PurchaseBalance, is_revoked: bool, request_of: str | None, proof: Any
+    sale: TerminalTransaction,
+    balance: PurchaseBalance,
+    is_revoked: bool,
+    request_of: str | None,
+    proof: Proof,
 ) -> PurchaseRow:
     policy = policy_of(sale.store.policy, sale.store.default_line)
     has_lines = policy.default_line is not None or (
@@ -483,44 +311,3 @@ def _steps(session: Session, request_id: int) -> list[Step]:
         .order_by(AuditLine.id)
     )
     return [Step(row.after or "", row.verb, row.at, row.who, row.why or "") for row in rows]
-
-
-def _invoice_query() -> Any:
-    return select(Invoice).options(
-        joinedload(Invoice.store), joinedload(Invoice.request), selectinload(Invoice.deliveries)
-    )
-
-
-def _invoice_view(session: Session, row: Invoice) -> InvoiceView:
-    numbers = session.scalars(
-        select(TerminalTransaction.out_trade_no)
-        .join(InvoicePurchase, InvoicePurchase.transaction_id == TerminalTransaction.id)
-        .where(InvoicePurchase.invoice_id == row.id)
-    )
-    return InvoiceView(
-        id=row.id,
-        public_id=row.public_id,
-        number=row.number,
-        state=row.state,
-        kind=row.kind,
-        is_specimen=row.is_specimen,
-        issued_at=row.issued_at,
-        buyer=row.buyer,
-        seller=row.seller,
-        lines=tuple(row.lines),
-        total_fen=row.total_fen,
-        net_fen=row.net_fen,
-        tax_fen=row.tax_fen,
-        store_name=row.store.name,
-        store_id=row.store_id,
-        request=row.request.public_id,
-        request_code=row.request.code,
-        customer_id=row.customer_id,
-        deliveries=tuple(_delivery_row(one) for one in row.deliveries),
-        files={role: file.sha256 for role, file in files.linked(session, "invoice", row.id).items()},
-        out_trade_nos=tuple(numbers),
-    )
-
-
-def _delivery_row(row: Delivery) -> DeliveryRow:
-    return DeliveryRow(row.way, row.state, row.detail, row.changed_at)

@@ -299,8 +299,8 @@ class Writer:
             person.roles += [StaffRole(role=role, scope=scope) for role, scope in sorted(wanted - have)]
             if not is_new:
                 self._count("staff")
-        for role in row.roles:
-            self._check_scope(row, role.scope)
+        for asked in row.roles:
+            self._check_scope(row, asked.scope)
 
     def _check_scope(self, row: setup.StaffRow, scope: str) -> None:
         table, _, code = scope.partition(":")
@@ -318,7 +318,8 @@ class Writer:
         return made, True
 
     def _find(self, model: type[Model], code: str) -> Model | None:
-        return self.session.scalar(select(model).where(model.code == code))  # type: ignore[attr-defined]
+        found: Model | None = self.session.scalar(select(model).where(getattr(model, "code") == code))  # noqa: B009
+        return found
 
     def _needed(self, model: type[Model], code: str, table: str, row: setup.Row, key: str) -> Model | None:
         found = self._find(model, code)

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from argon2 import PasswordHasher
-from argon2.exceptions import VerificationError
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from miniapp import db
 from miniapp.core import audit, codes, limits, vault
 from miniapp.core.clock import now
-from miniapp.core.errors import Again, Forbidden, Missing, Refused, Unsigned
+from miniapp.core.errors import Again, Forbidden, Missing, Refused
 from miniapp.stores.models import (
     BindingCode,
     ChatAccount,
@@ -31,12 +29,13 @@ from miniapp.stores.models import (
     TerminalKey,
     TerminalWallet,
 )
+from miniapp.stores.people import person as person
+from miniapp.stores.people import person_in as person_in
 from miniapp.stores.policy import StorePolicy, policy_of
 from miniapp.stores.rules import Person, Role
+from miniapp.stores.signing_in import sign_in as sign_in
 
 BINDING_MINUTES = 15
-LOGINS_PER_ACCOUNT = 10
-LOGINS_PER_ADDRESS = 40
 
 
 @dataclass(frozen=True)
@@ -188,47 +187,12 @@ def channel_in_use(session: Session, company: Company) -> IssuingChannel | None:
     )
 
 
-def person(staff_id: int) -> Person | None:
-    """A person who works here now, with roles."""
-    with db.reading() as session:
-        return person_in(session, staff_id)
-
-
-def person_in(session: Session, staff_id: int) -> Person | None:
-    """The same, inside the caller's session: roles are read where they are decided on."""
-    row = session.scalar(
-        select(Staff)
-        .where(Staff.id == staff_id, Staff.is_disabled.is_(False))
-        .options(selectinload(Staff.roles))
-    )
-    if row is None:
-        return None
-    return Person(row.id, row.code, row.name, tuple(Role(role.role, role.scope) for role in row.roles))
-
-
 def person_of_identity(session: Session, app_id: str, open_id: str) -> Person | None:
     """Who has bound this chat identity."""
     staff_id = session.scalar(
         select(StaffIdentity.staff_id).where(StaffIdentity.app_id == app_id, StaffIdentity.open_id == open_id)
     )
     return None if staff_id is None else person_in(session, staff_id)
-
-
-def sign_in(login: str, password: str, *, address: str) -> Person:
-    """Check a password. Slower and slower per account and address, by counts in the database; raises TooOften, Unsigned."""
-    with db.transaction() as session:
-        limits.check(session, f"login:{login}", at_most=LOGINS_PER_ACCOUNT, key="stores.login_paused")
-        limits.check(session, f"login@{address}", at_most=LOGINS_PER_ADDRESS, key="stores.login_paused")
-        row = session.scalar(select(Staff).where(Staff.login == login, Staff.is_disabled.is_(False)))
-        found = (row.id, row.password_hash) if row else (None, _nobodys_hash())
-    if _verify(found[1], password) and found[0] is not None:
-        known = person(found[0])
-        if known is not None:
-            return known
-    with db.transaction() as session:
-        limits.hit(session, f"login:{login}")
-        limits.hit(session, f"login@{address}")
-    raise Unsigned("stores.wrong_login")
 
 
 def binding_code(staff_id: int, *, by: Person) -> str:
@@ -403,21 +367,3 @@ def _open(table: str, code: str, sealed: bytes | None) -> dict[str, str]:
 
 def _hash(code: str) -> str:
     return hashlib.sha256(code.encode("utf-8")).hexdigest()
-
-
-_hasher = PasswordHasher()
-_nobody: list[str] = []
-
-
-def _nobodys_hash() -> str:
-    """A hash to check against where no such login exists, so that the answer takes as long."""
-    if not _nobody:
-        _nobody.append(_hasher.hash(codes.short_code(20)))
-    return _nobody[0]
-
-
-def _verify(stored: str, password: str) -> bool:
-    try:
-        return _hasher.verify(stored, password)
-    except VerificationError:
-        return False
