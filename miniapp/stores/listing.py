@@ -1,0 +1,52 @@
+"""Lists of what is set up, for the commands that look at each: outside addresses, channels, printers."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from miniapp import db
+from miniapp.stores.models import ChatAccount, IssuingChannel, MerchantAccount, Printer
+
+BASES = ("api_base", "oauth_base", "gateway_base", "token_base")
+
+
+@dataclass(frozen=True)
+class OutsideBase:
+    """An address of an outside system that an account names."""
+
+    name: str
+    base: str
+
+
+@dataclass(frozen=True)
+class PrinterAddress:
+    """A printer and where it is."""
+
+    code: str
+    kind: str
+    uri: str
+
+
+def outside_bases() -> list[OutsideBase]:
+    """Every base address in use, once per account."""
+    with db.reading() as session:
+        found = []
+        for model in (MerchantAccount, ChatAccount, IssuingChannel):
+            for row in session.scalars(
+                select(model).where(model.is_disabled.is_(False)).order_by(model.code)
+            ):
+                found += [OutsideBase(row.code, row.settings[key]) for key in BASES if row.settings.get(key)]
+        return found
+
+
+def channel_ids() -> list[int]:
+    """Channels in use."""
+    with db.reading() as session:
+        return list(session.scalars(select(IssuingChannel.id).where(IssuingChannel.is_disabled.is_(False))))
+
+
+def printers() -> list[PrinterAddress]:
+    """Printers in use."""
+    with db.reading() as session:
+        rows = session.scalars(select(Printer).where(Printer.is_disabled.is_(False)).order_by(Printer.code))
+        return [PrinterAddress(row.code, row.kind, row.uri) for row in rows]
