@@ -4,7 +4,7 @@
 cd "$(dirname "$0")/.." || exit 1
 
 # What a started demo needs, and what only the tests need.
-RUN_PACKAGES="python3-venv ca-certificates fonts-wqy-zenhei"
+RUN_PACKAGES="python3-venv ca-certificates fonts-wqy-zenhei fonts-lxgw-wenkai fonts-hanazono"
 TEST_PACKAGES="$RUN_PACKAGES fonts-noto-cjk chromium postgresql-15 postgresql-client-15 cups-ipp-utils
   avahi-daemon dbus zbar-tools poppler-utils qpdf procps libatomic1"
 
