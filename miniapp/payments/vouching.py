@@ -94,24 +94,42 @@ def _ask(gateway: Gateway, settings: gateways.MerchantSettings, sale: _Sale) -> 
         return _Found(False, "differs:" + ",".join(wrong), evidence)
     found = _Found(True, paid.state.lower(), evidence)
     if gateway.hides_partial_refunds or isinstance(answer, PartlyRefunded):
-        _ask_refunds(gateway, sale, found, must_find=isinstance(answer, PartlyRefunded))
+        refunds = _refunds(gateway, sale)
+        _judge(refunds, sale, found, must_find=isinstance(answer, PartlyRefunded))
     return found
 
 
-def _ask_refunds(gateway: Gateway, sale: _Sale, found: _Found, *, must_find: bool) -> None:
-    """Every refund number that we know; ``must_find``: the platform says that there are some."""
-    seen = 0
-    for number in sale.refund_numbers:
-        answer = gateway.query_refund(sale.out_trade_no, number)
-        if isinstance(answer, Refunded):
-            found.refunds.append(answer)
-            seen += 1
-        elif isinstance(answer, Refunding):
-            seen += 1
-        elif not isinstance(answer, NotFound | Failed):
-            found.is_good, found.answer, found.is_silent = False, "refund_unknown", True
-            return
-    if must_find and not seen:
+def _refunds(gateway: Gateway, sale: _Sale) -> dict[str, gateways.RefundAnswer] | gateways.Unknown:
+    """Every refund that the platform lists, and every number that we know besides."""
+    listed = gateway.refunds_of(sale.out_trade_no)
+    if isinstance(listed, gateways.Unknown):
+        return listed
+    unlisted = [number for number in sale.refund_numbers if number not in listed]
+    return listed | {number: gateway.query_refund(sale.out_trade_no, number) for number in unlisted}
+
+
+def _judge(
+    refunds: dict[str, gateways.RefundAnswer] | gateways.Unknown,
+    sale: _Sale,
+    found: _Found,
+    *,
+    must_find: bool,
+) -> None:
+    """What happened is recorded, then the rest is vouched for; what nobody can tell vouches for nothing.
+
+    ``must_find``: the platform says that there are refunds.
+    """
+    answers = {} if isinstance(refunds, gateways.Unknown) else refunds
+    found.refunds = [answer for answer in answers.values() if isinstance(answer, Refunded)]
+    unclear = [
+        number
+        for number, answer in answers.items()
+        if isinstance(answer, gateways.Unknown)
+        or (number not in sale.refund_numbers and not isinstance(answer, Refunded | Failed | NotFound))
+    ]
+    if unclear or isinstance(refunds, gateways.Unknown):
+        found.is_good, found.answer, found.is_silent = False, "refund_unknown", True
+    elif must_find and not any(isinstance(answer, Refunded | Refunding) for answer in answers.values()):
         found.is_good, found.answer = False, "refunds_not_known"
 
 
@@ -150,7 +168,9 @@ def _record_refund(session: Session, sale: TerminalTransaction, refund: Refunded
     report = refunding.report_of(sale, refund)
     ours = session.scalar(
         select(RefundOrder.id).where(
-            RefundOrder.sale_id == sale.id, RefundOrder.out_refund_no == refund.out_refund_no
+            RefundOrder.sale_id == sale.id,
+            RefundOrder.out_refund_no == refund.out_refund_no,
+            RefundOrder.state != "failed",
         )
     )
     if ours is not None:

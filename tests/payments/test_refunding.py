@@ -186,3 +186,36 @@ def test_silence_vouches_for_nothing(till: Till) -> None:
     till.platforms.fault("wechat_pay.orderquery", "drop", times=None)
     assert vouching.vouch(sale.id) is False
     assert not vouches()[0].is_good
+
+
+def test_a_refund_made_elsewhere_is_recorded_before_the_rest_is_vouched_for(till: Till) -> None:
+    """Somebody gave money back on the merchant platform: WeChat says REFUND, and lists it."""
+    order, sale = paid(till, "wechat")
+    gateway = gateways.of(steps.settings_of(till.account("wechat")))
+    gateway.refund(gateways.RefundOrder(order.out_trade_no, number(), 8800, 3000))
+
+    assert vouching.vouch(sale.id) is True
+    assert vouching.vouch(sale.id) is True
+
+    assert [(row.amount_fen, row.source) for row in till.rows("refund")] == [(3000, "supplemented")]
+    assert till.balance(sale.id) == (5800, 0, 0)
+
+
+def test_a_refund_made_elsewhere_that_is_under_way_vouches_for_nothing(till: Till) -> None:
+    order, sale = paid(till, "wechat")
+    till.platforms.fault(REFUND["wechat"], "processing")
+    gateway = gateways.of(steps.settings_of(till.account("wechat")))
+    gateway.refund(gateways.RefundOrder(order.out_trade_no, number(), 8800, 3000))
+    assert vouching.vouch(sale.id) is False
+
+
+@PLATFORMS
+def test_a_refund_whose_answer_was_lost_is_asked_for_before_vouching(till: Till, platform: str) -> None:
+    order, sale = paid(till, platform)
+    till.platforms.fault(REFUND[platform], "commit_then_drop")
+    give_back(till, order, 3000)
+    till.work()
+    assert vouching.vouch(sale.id) is True
+    assert till.balance(sale.id) == (5800, 0, 0)  # once, by the order that will settle it
+    till.due_in(60)
+    assert till.balance(sale.id) == (5800, 0, 0) and len(till.rows("refund")) == 1

@@ -246,6 +246,9 @@ class Gateway(Protocol):
 
     def query_refund(self, out_trade_no: str, out_refund_no: str) -> RefundAnswer: ...
 
+    def refunds_of(self, out_trade_no: str) -> dict[str, RefundAnswer] | Unknown:
+        """Every refund of an order by its number, also those made elsewhere; where the platform hides them: none."""
+
     def fetch_bill(self, bill_date: date) -> BillAnswer: ...
 
 

@@ -172,6 +172,9 @@ class AlipayGateway:
             return port.Unknown("unreadable", evidence=node.body)
         return _refunded(node, out_refund_no, refund)
 
+    def refunds_of(self, out_trade_no: str) -> dict[str, port.RefundAnswer] | port.Unknown:
+        return {}  # hides_partial_refunds: only a number that we know can be asked for
+
     def fetch_bill(self, bill_date: date) -> port.BillAnswer:
         content = {"bill_type": "trade", "bill_date": bill_date.isoformat()}
         node = self._ask("alipay.data.dataservice.bill.downloadurl.query", content, CALL_SECONDS)

@@ -165,6 +165,19 @@ class WechatGateway:
             return port.Unknown("refused", answer.error, evidence=answer.body)
         return _refund_state(answer, out_trade_no, out_refund_no)
 
+    def refunds_of(self, out_trade_no: str) -> dict[str, port.RefundAnswer] | port.Unknown:
+        answer = self._ask("/pay/refundquery", {"out_trade_no": out_trade_no}, CALL_SECONDS)
+        if isinstance(answer, port.Unknown):
+            return answer
+        if answer.error == "REFUNDNOTEXIST":
+            return {}
+        fields = answer.fields
+        numbers = [fields[f"out_refund_no_{n}"] for n in range(50) if f"out_refund_no_{n}" in fields]
+        told = {fields.get("refund_count", ""), fields.get("total_refund_count", str(len(numbers)))}
+        if not answer.went_well or told != {str(len(numbers))}:
+            return port.Unknown("refused", answer.error, evidence=answer.body)
+        return {number: _refund_state(answer, out_trade_no, number) for number in numbers}
+
     def fetch_bill(self, bill_date: date) -> port.BillAnswer:
         query = f"bill_date={bill_date.isoformat()}&bill_type=ALL&tar_type=GZIP"
         try:
