@@ -30,13 +30,15 @@ class PrinterAddress:
 def outside_bases() -> list[OutsideBase]:
     """Every base address in use, once per account."""
     with db.reading() as session:
-        found = []
-        for model in (MerchantAccount, ChatAccount, IssuingChannel):
-            for row in session.scalars(
-                select(model).where(model.is_disabled.is_(False)).order_by(model.code)
-            ):
-                found += [OutsideBase(row.code, row.settings[key]) for key in BASES if row.settings.get(key)]
-        return found
+        merchants = session.scalars(select(MerchantAccount).where(MerchantAccount.is_disabled.is_(False)))
+        chats = session.scalars(select(ChatAccount).where(ChatAccount.is_disabled.is_(False)))
+        issuing = session.scalars(select(IssuingChannel).where(IssuingChannel.is_disabled.is_(False)))
+        named = [(row.code, row.settings) for row in merchants]
+        named += [(row.code, row.settings) for row in chats]
+        named += [(row.code, row.settings) for row in issuing]
+    return [
+        OutsideBase(code, settings[key]) for code, settings in named for key in BASES if settings.get(key)
+    ]
 
 
 def channel_ids() -> list[int]:
