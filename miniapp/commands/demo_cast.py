@@ -7,6 +7,7 @@ from miniapp.commands.demo_folder import DemoFolder
 
 WECHAT_APP, ALIPAY_APP, ALIPAY_APP_2 = "wx1234567890abcdef", "2021000000000001", "2021000000000002"
 MCH, MCH_2, PID, PID_2 = "1900000109", "1900000117", "2088000000000011", "2088000000000029"
+CARD_NO = "898310000000001"
 ORIGINAL_ID, PLATFORM_KEY_ID = "gh_demo", "PUB_KEY_ID_0119000001092026"
 TAX_NO, TAX_NO_2 = "91310000MA1K35J839", "91320500MA1X2Y3W3D"
 NUONUO_APP, CLERK = "SD00000001", "开票员甲"
@@ -47,18 +48,19 @@ STAFF = (
 
 @dataclass(frozen=True)
 class Terminal:
-    """A till in a store. ``wechat`` and ``alipay`` are codes of merchant accounts."""
+    """A till in a store. ``wechat``, ``alipay`` and ``card`` are codes of merchant accounts."""
 
     code: str
     store: str
     name: str
     wechat: str
     alipay: str
+    card: str = ""
 
 
 TERMINALS = (
-    Terminal("T01", "nanjing", "南京路店 1 号机", "wx-shanghai", "zfb-shanghai"),
-    Terminal("T02", "nanjing", "南京路店 2 号机", "wx-shanghai", "zfb-shanghai"),
+    Terminal("T01", "nanjing", "南京路店 1 号机", "wx-shanghai", "zfb-shanghai", "card-shanghai"),
+    Terminal("T02", "nanjing", "南京路店 2 号机", "wx-shanghai", "zfb-shanghai", "card-shanghai"),
     Terminal("T03", "guanqian", "观前街店 1 号机", "wx-suzhou", "zfb-suzhou"),
 )
 STORES = {"nanjing": "南京路店", "guanqian": "观前街店"}
@@ -244,6 +246,7 @@ def _till(folder: DemoFolder, at: Addresses, one: Terminal) -> dict[str, Any]:
         "name": one.name,
         "store": STORES[one.store],
         "base": at.program,
+        "reports_cards": bool(one.card),
         "key_id": f"demo-{one.code}",
         "key": folder.secret(f"terminal_{one.code}"),
         "goods": [

@@ -127,6 +127,8 @@ def _merchant_accounts(folder: DemoFolder, at: Addresses) -> list[Row]:
             "app_id": cast.ALIPAY_APP_2,
             **alipay,
         },
+        # An acquirer's account: its tills only report, its bills are imported by hand.
+        {"code": "card-shanghai", "company": "shanghai", "platform": "unionpay", "merchant_no": cast.CARD_NO},
     ]
 
 
@@ -165,7 +167,11 @@ def _terminals(folder: DemoFolder) -> list[Row]:
             "store": one.store,
             "key_id": f"demo-{one.code}",
             "key": folder.secret(f"terminal_{one.code}"),
-            "merchant_accounts": {"wechat": one.wechat, "alipay": one.alipay},
+            "merchant_accounts": {
+                "wechat": one.wechat,
+                "alipay": one.alipay,
+                **({"unionpay": one.card} if one.card else {}),
+            },
         }
         for one in cast.TERMINALS
     ]

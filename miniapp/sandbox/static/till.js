@@ -34,6 +34,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const showGoods = () => {
     cart = [];
     showCart();
+    document.querySelector(".cards-report").hidden = choice.selectedOptions[0].dataset.cards !== "1";
     const goods = JSON.parse(choice.selectedOptions[0].dataset.goods || "[]");
     document.querySelector(".goods").replaceChildren(...goods.map((one) => {
       const button = element("button", { type: "button" }, element("b", {}, one.name), `¥${yuan(one.price_fen)}`);
