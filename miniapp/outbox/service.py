@@ -252,7 +252,7 @@ def listen(stop: threading.Event) -> None:
 def count_by_state(session: Session) -> dict[str, int]:
     """How much work there is in each state that is not done."""
     rows = session.execute(select(Work.state, func.count()).where(Work.state != "done").group_by(Work.state))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def check_connection(session: Session) -> None:
