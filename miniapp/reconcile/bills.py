@@ -89,13 +89,14 @@ def connect(*, ordered: bool, memory: str | None = None) -> duckdb.DuckDBPyConne
     settings: dict[str, Any] = {
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
-        # A bar of progress would stand in the middle of a command's JSON.
-        "enable_progress_bar": "false",
         "preserve_insertion_order": str(ordered).lower(),
     }
     if memory:
         settings["memory_limit"] = memory
-    return duckdb.connect(":memory:", config=settings)
+    con = duckdb.connect(":memory:", config=settings)
+    # A bar of progress would stand in the middle of a command's JSON.
+    con.execute("SET enable_progress_bar = false")
+    return con
 
 
 def sha256_of(path: Path) -> str:
