@@ -24,7 +24,12 @@ def fill(house: House, clock: Clock) -> dict[str, str]:
     code = house.issue(issued)
     clock.forward(minutes=4)
     waiting = house.sale(20_000, number="S031T02202611240002")
-    first = house.ask(waiting, name="上海示例餐饮管理有限责任公司虹桥机场分公司", taxpayer_no="91310000MA1K35J80Q", confirmed=True)
+    first = house.ask(
+        waiting,
+        name="上海示例餐饮管理有限责任公司虹桥机场分公司",
+        taxpayer_no="91310000MA1K35J80Q",
+        confirmed=True,
+    )
     clock.forward(minutes=11)
     house.ask(house.sale(126_050), name="广州示例文化传播有限公司")
     house.ask(house.sale(3_650, terminal="T02"), is_proved=False)
@@ -82,7 +87,13 @@ def _things_for_people(house: House) -> None:
             session, "uncertain_print", "job:2", store_id=store.id, company_id=1, printer="P1", job=2
         )
         late = tasks.open_once(
-            session, "unknown_invoice", "order:9", store_id=store.id, company_id=1, code="R8K3QX", serial="K7Q2M9"
+            session,
+            "unknown_invoice",
+            "order:9",
+            store_id=store.id,
+            company_id=1,
+            code="R8K3QX",
+            serial="K7Q2M9",
         )
         late.deadline_at = now - timedelta(hours=3)
         for number, reason in ((1, "TimeoutError: no answer in 8 s"), (2, "UNAVAILABLE: 暂时没有办成")):
