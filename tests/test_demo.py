@@ -174,6 +174,10 @@ def test_another_acquirers_sale_is_reported_and_its_slip_can_be_scanned(demo: De
     assert urlsplit(slips[0]["url"]).hostname == "alipay.shop.localhost"
 
 
+def test_a_till_tells_how_it_is(demo: Demo) -> None:
+    assert demo.sandbox("/till/api/heartbeat", {"till": "T01"}) == {"ok": True}
+
+
 def test_each_phone_is_its_own_customer_in_one_browser(demo: Demo) -> None:
     menus = {who: _menu_page(demo, who) for who in ("customer_a", "customer_b", "cashier_a")}
     assert {urlsplit(url).hostname for url in menus.values()} == {

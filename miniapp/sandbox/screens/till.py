@@ -58,6 +58,19 @@ def blueprint(world: World) -> Blueprint:
         )
         return jsonify([_shown(row) for row in rows])
 
+    @bp.post("/till/api/heartbeat")
+    def heartbeat() -> Response:
+        till = _till(world, str(request.get_json().get("till", "")))
+        beat: dict[str, Any] = {
+            "power": {"source": "mains", "battery_percent": 100},
+            "network": "wifi",
+            "app_version": "沙箱",
+        }
+        beat["printer"] = {"state": "idle", "reasons": []}
+        beat["sent_at"] = world.beijing().isoformat(timespec="seconds")
+        status, _ = till_wire.call(till, "POST", "heartbeat", beat)
+        return jsonify(ok=status == 200)
+
     _money(bp, world)
     return bp
 

@@ -168,4 +168,5 @@ document.addEventListener("DOMContentLoaded", () => {
     if (!sales.length) document.querySelector(".sales").append(element("li", { className: "empty" }, "这台终端还没有单"));
   };
   showGoods();
+  every(60000, async () => { await call("/till/api/heartbeat", { till: choice.value }); });
 });
