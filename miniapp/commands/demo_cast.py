@@ -196,7 +196,7 @@ def _people(at: Addresses) -> list[dict[str, Any]]:
             **more,
         }
 
-    bind = "绑定：控制台用 cashier2 登录，在“我的聊天账号”取一次性代码，再到这里发送“绑定 代码”。"
+    bind = "绑定：用 cashier2 登录控制台，在“人员”里取我的绑定码，再到这里发送“绑定 那个码”。"
     ask = "先去收银台付一笔，再点“我的 → 发票”。抬头可以填：上海示例贸易有限公司，税号 91310115MA1H7K2P4W。"
     cashier: dict[str, Any] = {"role": "cashier", "pays": False}
     return [
