@@ -14,20 +14,22 @@
 
 -- 1. The keys that are not simply good: all but those with one row on each side, equal amounts, equal status, equal fee;
 --    and those known from an earlier run. One grouping of both sides; a good key leaves nothing behind. It stays small.
+--    `mark` holds amount and status in one number that is never 0, so two rows whose marks add up to 0 stand on different
+--    sides and are equal. A fee on one side only makes a key odd, no more: step 4 says what it is.
 CREATE OR REPLACE TEMP TABLE odd_key AS
-SELECT platform, kind, key, sub
+SELECT platform, CASE WHEN is_refund THEN 'refund' ELSE 'sale' END AS kind, key, sub
 FROM (
-  SELECT platform, kind, key, sub, amount_fen, is_off, fee_fen_e3, 1 AS side
+  SELECT platform, kind = 'refund' AS is_refund, key, sub, amount_fen * 4 + (CASE WHEN is_off THEN 3 ELSE 1 END) AS mark,
+         fee_fen_e3 AS fee
   FROM ledger_rows
   WHERE day = getvariable('bill_date') AND platform IN (SELECT platform FROM bill_platforms)
   UNION ALL
-  SELECT platform, CASE kind WHEN 'revocation' THEN 'sale' ELSE kind END, key, sub,
-         -amount_fen, is_off OR kind = 'revocation', -fee_fen_e3, -1
+  SELECT platform, kind = 'refund', key, sub, -(amount_fen * 4 + (CASE WHEN is_off OR kind = 'revocation' THEN 3 ELSE 1 END)),
+         -fee_fen_e3
   FROM bill_rows
 )
-GROUP BY platform, kind, key, sub
-HAVING NOT (count(*) = 2 AND sum(side) = 0 AND sum(amount_fen) = 0 AND count_if(is_off) <> 1
-            AND (count(fee_fen_e3) < 2 OR sum(fee_fen_e3) = 0))
+GROUP BY platform, is_refund, key, sub
+HAVING NOT (count(*) = 2 AND sum(mark) = 0 AND coalesce(sum(fee), 0) = 0)
 UNION
 SELECT platform, kind, key, sub FROM previous_rows;
 

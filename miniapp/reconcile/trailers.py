@@ -16,12 +16,18 @@ _SHOWN_PLACES = {"count": 0, "fee_yuan": 5}
 
 @dataclass(frozen=True)
 class Stated:
-    """One figure as a trailer states it; ``index`` is its place among the layout's totals."""
+    """One figure as a trailer states it: ``index`` is its place among the layout's totals, ``at`` its line in the tail."""
 
     index: int
     name: str
     text: str
-    line: int
+    part: Part
+    at: int
+
+    @property
+    def line(self) -> int:
+        """Its line in the text, counted only when somebody asks: files are long."""
+        return self.part.tail_line(self.at)
 
 
 def stated(part: Part) -> list[Stated]:
@@ -89,9 +95,8 @@ def _from_row(part: Part) -> list[Stated]:
     if len(texts) > len(names):
         raise BillRefused("BAD_ROW", "bad_width", line=part.tail_line(at), got=len(texts), want=len(names))
     places = {total.name: index for index, total in enumerate(part.layout.totals)}
-    line = part.tail_line(at)
     return [
-        Stated(places.get(_canonical(part.layout, name), -1), name, text, line)
+        Stated(places.get(_canonical(part.layout, name), -1), name, text, part, at)
         for name, text in zip(names, texts, strict=True)
     ]
 
@@ -124,7 +129,7 @@ def _from_note(part: Part, number: int, notes: dict[str, tuple[int, str]], last:
         raise BillRefused("TRUNCATED", "no_note", note=total.note)
     match = re.search(total.pattern or "", text)
     if match:
-        return Stated(number, total.name, match.group(1).strip(), part.tail_line(index))
+        return Stated(number, total.name, match.group(1).strip(), part, index)
     if index == last:
         raise BillRefused("TRUNCATED", "cut_trailer", line=part.tail_line(index))
     raise BillRefused(
