@@ -10,7 +10,7 @@ from miniapp.handlers.console.pages import Page
 from miniapp.handlers.guards import may, person
 from miniapp.stores import places, staffing
 
-PAGE = Page(title="待办", menu="", order=10)
+PAGE = Page(title="待办", menu="", order=5)
 
 STATES = ("open", "done", "dropped")
 

@@ -1,16 +1,18 @@
 """The board of the day: what waits, for whom, since when; what is dead, late or silent. Each number is a link."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from flask import render_template
 
 from miniapp.core import tasks
+from miniapp.core.clock import now
 from miniapp.handlers.console.pages import Page
 from miniapp.handlers.guards import may, person
 from miniapp.invoices import queries as invoices
 from miniapp.invoices.queries import RequestRow
 from miniapp.outbox import watching
+from miniapp.reconcile import day_queries
 from miniapp.stores import places
 from miniapp.stores.rules import Person, widest
 
@@ -31,6 +33,17 @@ class Waiting:
     since: datetime | None
 
 
+@dataclass(frozen=True)
+class Books:
+    """Days that are not closed, accounts whose bill is due and not here, differences that are open."""
+
+    open_days: int
+    oldest: date | None
+    missing: int
+    differences: int
+    is_late: bool
+
+
 @PAGE.get("/")
 @may("see_console")
 def index() -> str:
@@ -45,6 +58,7 @@ def index() -> str:
         task_count=tasks.counted(reach=reach),
         may_end_tasks=who.may("close_tasks"),
         outbox=watching.counts() if widest(who.scopes("see_outbox")) else None,
+        books=_books(who) if who.may("see_days") else None,
         terminals=places.terminals(who.scopes("see_console")),
     )
 
@@ -59,3 +73,15 @@ def _longest_waiting(who: Person) -> list[RequestRow]:
         scopes=who.scopes("see_requests"), states=("awaiting_confirmation",), size=LOOKED_AT
     )
     return sorted(rows, key=lambda row: row.changed_at)[:REQUESTS_SHOWN]
+
+
+def _books(who: Person) -> Books:
+    days = day_queries.days(places.reach(who.scopes("see_days")))
+    unclosed = [day for day in days if day.state != "closed"]
+    return Books(
+        open_days=len(unclosed),
+        oldest=min((day.bill_date for day in unclosed), default=None),
+        missing=sum(day.accounts - day.done for day in unclosed if day.due_at <= now()),
+        differences=sum(day.open for day in unclosed),
+        is_late=any(day.late for day in unclosed),
+    )
