@@ -9,7 +9,7 @@ WECHAT_APP, ALIPAY_APP, ALIPAY_APP_2 = "wx1234567890abcdef", "2021000000000001",
 MCH, MCH_2, PID, PID_2 = "1900000109", "1900000117", "2088000000000011", "2088000000000029"
 CARD_NO = "898310000000001"
 ORIGINAL_ID, PLATFORM_KEY_ID = "gh_demo", "PUB_KEY_ID_0119000001092026"
-TAX_NO, TAX_NO_2 = "91310000MA1K35J839", "91320500MA1X2Y3W3D"
+TAX_NO, TAX_NO_2, TAX_NO_3 = "91310000MA1K35J839", "91320500MA1X2Y3W3D", "91330100MA2B4C6DX4"
 NUONUO_APP, CLERK = "SD00000001", "开票员甲"
 TEMPLATES = {
     "confirm": "开票提醒\n事项：{{thing1.DATA}}\n金额：{{amount2.DATA}}\n抬头：{{thing3.DATA}}\n"
@@ -53,17 +53,19 @@ class Terminal:
     code: str
     store: str
     name: str
-    wechat: str
-    alipay: str
+    wechat: str = ""
+    alipay: str = ""
     card: str = ""
 
 
 TERMINALS = (
-    Terminal("T01", "nanjing", "南京路店 1 号机", "wx-shanghai", "zfb-shanghai", "card-shanghai"),
-    Terminal("T02", "nanjing", "南京路店 2 号机", "wx-shanghai", "zfb-shanghai", "card-shanghai"),
+    Terminal("T01", "nanjing", "南京路店 1 号机", "wx-shanghai", "zfb-shanghai"),
+    Terminal("T02", "nanjing", "南京路店 2 号机", "wx-shanghai", "zfb-shanghai"),
     Terminal("T03", "guanqian", "观前街店 1 号机", "wx-suzhou", "zfb-suzhou"),
+    Terminal("T04", "hubin", "湖滨店 1 号机（只上报银联卡）", card="card-hangzhou"),
 )
-STORES = {"nanjing": "南京路店", "guanqian": "观前街店"}
+STORES = {"nanjing": "南京路店", "guanqian": "观前街店", "hubin": "湖滨店"}
+PRINTERS = ("nanjing", "guanqian")
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def sandbox(folder: DemoFolder, at: Addresses) -> dict[str, Any]:
             }
         ],
         "people": _people(at),
-        "printers": [{"code": code, "name": f"{name}打印机"} for code, name in STORES.items()],
+        "printers": [{"code": code, "name": f"{STORES[code]}打印机"} for code in PRINTERS],
         "tills": [_till(folder, at, one) for one in TERMINALS],
     }
 
@@ -246,7 +248,7 @@ def _till(folder: DemoFolder, at: Addresses, one: Terminal) -> dict[str, Any]:
         "name": one.name,
         "store": STORES[one.store],
         "base": at.program,
-        "reports_cards": bool(one.card),
+        "cards": "only" if one.card else "",
         "key_id": f"demo-{one.code}",
         "key": folder.secret(f"terminal_{one.code}"),
         "goods": [

@@ -28,7 +28,7 @@ def document(folder: DemoFolder, at: Addresses, *, with_passwords: bool) -> str:
                 "kind": "ipp",
                 "uri": f"ipp://127.0.0.1:{at.sandbox_port}/ipp/print/{code}",
             }
-            for code in cast.STORES
+            for code in cast.PRINTERS
         ],
         "staff": [_staff(one, with_password=with_passwords) for one in cast.STAFF],
     }
@@ -58,6 +58,8 @@ def _companies() -> list[Row]:
             "phone": "0512-00000002",
             "channel": "specimen",
         },
+        # Its tills only report what a card acquirer has taken, so its days wait for bills that people import.
+        {"code": "hangzhou", "name": "杭州示例百货有限公司", "taxpayer_no": cast.TAX_NO_3},
     ]
 
 
@@ -88,6 +90,13 @@ def _stores() -> list[Row]:
             "address": "苏州市观前街",
             "phone": "0512-00000004",
             "policy": {"confirm": "never", "invoice_after": "vouched"},
+            **hours,
+        },
+        {
+            "code": "hubin",
+            "name": "湖滨店",
+            "company": "hangzhou",
+            "policy": {"confirm": "never", "invoice_after": "matched"},
             **hours,
         },
     ]
@@ -127,8 +136,7 @@ def _merchant_accounts(folder: DemoFolder, at: Addresses) -> list[Row]:
             "app_id": cast.ALIPAY_APP_2,
             **alipay,
         },
-        # An acquirer's account: its tills only report, its bills are imported by hand.
-        {"code": "card-shanghai", "company": "shanghai", "platform": "unionpay", "merchant_no": cast.CARD_NO},
+        {"code": "card-hangzhou", "company": "hangzhou", "platform": "unionpay", "merchant_no": cast.CARD_NO},
     ]
 
 
@@ -167,14 +175,14 @@ def _terminals(folder: DemoFolder) -> list[Row]:
             "store": one.store,
             "key_id": f"demo-{one.code}",
             "key": folder.secret(f"terminal_{one.code}"),
-            "merchant_accounts": {
-                "wechat": one.wechat,
-                "alipay": one.alipay,
-                **({"unionpay": one.card} if one.card else {}),
-            },
+            "merchant_accounts": {wallet: code for wallet, code in _wallets(one) if code},
         }
         for one in cast.TERMINALS
     ]
+
+
+def _wallets(one: cast.Terminal) -> list[tuple[str, str]]:
+    return [("wechat", one.wechat), ("alipay", one.alipay), ("unionpay", one.card)]
 
 
 def _staff(one: cast.Employee, *, with_password: bool) -> Row:

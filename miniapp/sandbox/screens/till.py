@@ -1,7 +1,8 @@
 """The till: a terminal in a store that charges payment codes, prints slips, refunds, and reports other sales.
 
 A till's entry: `code`, `name`, `store`, `base` (the program's address), `key_id`, `key`, `goods` (optional list of
-`{name, price_fen, tax_category_code, tax_rate, unit}`), `reports_cards` (has a card acquirer's account).
+`{name, price_fen, tax_category_code, tax_rate, unit}`), `cards`: `only` (it reports card sales
+and charges nothing).
 """
 
 from __future__ import annotations

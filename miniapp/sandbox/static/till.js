@@ -34,7 +34,9 @@ document.addEventListener("DOMContentLoaded", () => {
   const showGoods = () => {
     cart = [];
     showCart();
-    document.querySelector(".cards-report").hidden = choice.selectedOptions[0].dataset.cards !== "1";
+    const onlyReports = choice.selectedOptions[0].dataset.cards === "only";
+    document.querySelector(".charging").hidden = onlyReports;
+    document.querySelector(".reporting").hidden = !onlyReports;
     const goods = JSON.parse(choice.selectedOptions[0].dataset.goods || "[]");
     document.querySelector(".goods").replaceChildren(...goods.map((one) => {
       const button = element("button", { type: "button" }, element("b", {}, one.name), `¥${yuan(one.price_fen)}`);
