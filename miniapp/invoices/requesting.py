@@ -17,7 +17,7 @@ from miniapp.invoices.models import AmountClaim, InvoiceRequest, RequestPurchase
 from miniapp.invoices.states import BEFORE_ISSUING
 from miniapp.outbox import service as outbox
 from miniapp.payments import balances, claiming
-from miniapp.payments.models import TerminalTransaction
+from miniapp.payments.models import PurchaseBalance, TerminalTransaction
 from miniapp.reconcile.queries import proofs_of
 from miniapp.stores import service as stores
 from miniapp.stores.models import Printer
@@ -45,11 +45,15 @@ def ask(customer_id: int, app_id: str, form: Ask, *, origin: str = "") -> str:
     Raises Missing (not theirs), Refused (an obstacle, another company, another sum than shown). Nothing is half done.
     """
     with db.transaction() as session:
-        known = session.scalar(select(InvoiceRequest).where(InvoiceRequest.form_key == form.form_key))
+        known = _known(session, form, customer_id)
         if known is not None:
-            return _own(known, customer_id).public_id
+            return known
         sales = _sales(session, customer_id, form.purchases)
-        amounts = _amounts(session, sales)
+        locked = steps.lock_purchases(session, [sale.id for sale in sales])
+        known = _known(session, form, customer_id)  # a tap of the same moment may have ended while we waited
+        if known is not None:
+            return known
+        amounts = _amounts(session, sales, locked)
         _check_sum(sum(amounts.values()), form.expected_fen)
         title_id, buyer = titles.freeze(session, customer_id, form.title)
         request = _new(session, customer_id, app_id, form, sales, sum(amounts.values()))
@@ -176,9 +180,10 @@ def _is_theirs(session: Session, customer_id: int, sale: TerminalTransaction) ->
     return owner == customer_id if owner is not None else claiming.is_payer(session, customer_id, sale)
 
 
-def _amounts(session: Session, sales: Sequence[TerminalTransaction]) -> dict[int, int]:
+def _amounts(
+    session: Session, sales: Sequence[TerminalTransaction], locked: dict[int, PurchaseBalance]
+) -> dict[int, int]:
     """What is left of each sale, its balance locked. Raises Refused with the first obstacle."""
-    locked = steps.lock_purchases(session, [sale.id for sale in sales])
     amounts = {}
     for sale in sales:
         purchase = steps.facts(session, sale, locked[sale.id])
@@ -290,7 +295,9 @@ def _of_customer(session: Session, customer_id: int, public_id: str) -> int:
     return found
 
 
-def _own(request: InvoiceRequest, customer_id: int) -> InvoiceRequest:
-    if request.customer_id != customer_id:
+def _known(session: Session, form: Ask, customer_id: int) -> str | None:
+    """The request that this form has made already."""
+    request = session.scalar(select(InvoiceRequest).where(InvoiceRequest.form_key == form.form_key))
+    if request is not None and request.customer_id != customer_id:
         raise Missing("core.not_found")
-    return request
+    return request.public_id if request is not None else None
