@@ -17,6 +17,7 @@ from miniapp.payments.entries import Differs
 from miniapp.payments.models import Conflict, TerminalTransaction, WaitingReturn
 from miniapp.payments.reports import Report
 from miniapp.payments.steps import Till, till_of
+from miniapp.stores.models import MerchantAccount
 
 
 def record_sale(
@@ -36,6 +37,9 @@ def enter_return(session: Session, till: Till, report: Report) -> tuple[int | No
     """
     account_id = till.account(report.platform)
     sales = sales_named(session, till, account_id, report)
+    if not sales:
+        _wait_for_sales(session, account_id)
+        sales = sales_named(session, till, account_id, report)
     if len(sales) == 1:
         return _count(session, till, report, sales[0])
     return None, _keep(session, till, account_id, report, is_ambiguous=bool(sales))
@@ -99,6 +103,15 @@ def conflict(till: Till, report: Report, number: str, *, failure_of: int | None)
         report=report.content,
         at=now(),
     )
+
+
+def _wait_for_sales(session: Session, account_id: int) -> None:
+    """Neither a sale that is being recorded just now nor the return may miss the other.
+
+    Every sale holds its account by its foreign key until it ends, so this waits for those that have begun; those that
+    begin later wait for us, and then find what waits for them.
+    """
+    session.get_one(MerchantAccount, account_id, with_for_update=True)
 
 
 def _conditions(till: Till, report: Report) -> Iterator[ColumnElement[bool]]:
