@@ -88,10 +88,11 @@ document.addEventListener("DOMContentLoaded", () => {
   };
   const settle = (sale) => {
     tell(sale);
+    const before = following;
     following = ["paying", "unknown"].includes(sale.state) ? sale.out_trade_no : "";
     charge.disabled = sale.state === "paying";
     if (sale.state === "paid") { showSlip(sale); cart = []; showCart(); code.value = ""; }
-    if (!following) showSales();
+    if (!following || following !== before) showSales();
   };
   for (const button of document.querySelectorAll("[data-scan]")) {
     button.addEventListener("click", async () => {
