@@ -5,20 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
-
 from miniapp import db
 from miniapp.chat import senders
 from miniapp.chat.models import Notice
 from miniapp.chat.senders import AccountSettings, Answer, Link, Refused, Sender, Sent
 from miniapp.core import files
 from miniapp.core.clock import now
-from miniapp.customers.models import Identity
 from miniapp.invoices import delivering
 from miniapp.outbox.jobs import Done, Later, NeverArrived, Outcome, Task
 from miniapp.stores import service as stores
 
-WINDOW = timedelta(hours=48)
 DEDUPLICATED = timedelta(minutes=9)
 
 
@@ -33,7 +29,11 @@ class Letter:
     state: str
     way: str
     created_at: datetime
-    is_window_open: bool
+
+    @property
+    def prefers_template(self) -> bool:
+        """A cashier's notice is a template message always; a customer's has a picture, so a service message first."""
+        return self.content.get("template") == "template_confirm"
 
 
 def send(task: Task) -> Outcome | None:
@@ -54,7 +54,7 @@ def query(task: Task) -> Outcome | None:
         return Done(letter.state)
     sender = senders.of(settings_of(letter.app_id))
     is_recent = now() - letter.created_at < DEDUPLICATED
-    if sender.abilities.deduplicates and is_recent and not letter.is_window_open:
+    if sender.abilities.deduplicates and is_recent and letter.prefers_template:
         return NeverArrived("the platform deduplicates by our id")
     _settle(letter, "unknown", letter.way, "answer lost")
     return Done("unknown")
@@ -75,18 +75,22 @@ def settings_of(app_id: str) -> AccountSettings:
 
 
 def _send(letter: Letter, account: AccountSettings, sender: Sender) -> tuple[str, Answer]:
-    """A service message while the person's window is open, else, or if it has closed, a template message."""
+    """What the notice prefers; the other kind where the platform's quota for the first is closed."""
     content = letter.content
     if "words" in content:
         return "service", sender.send_text(letter.open_id, plain(content["words"]))
-    if letter.is_window_open or not sender.abilities.template:
-        answer = _service(letter, sender)
-        if not (isinstance(answer, Refused) and answer.window_closed and sender.abilities.template):
-            return "service", answer
-    template = getattr(account, content["template"], "")
-    if not template:
-        return "none", Refused("no_template", window_closed=True)
-    return "template", sender.send_template(
+    template = getattr(account, content["template"], "") if sender.abilities.template else ""
+    if letter.prefers_template and template:
+        return "template", _template(letter, sender, template)
+    answer = _service(letter, sender)
+    if template and isinstance(answer, Refused) and answer.window_closed:
+        return "template", _template(letter, sender, template)
+    return "service", answer
+
+
+def _template(letter: Letter, sender: Sender, template: str) -> Answer:
+    content = letter.content
+    return sender.send_template(
         letter.open_id, template, content["fields"], url=content["url"], client_id=content["client_id"]
     )
 
@@ -136,11 +140,6 @@ def _settle(letter: Letter, state: str, way: str, detail: str) -> None:
 def _letter(notice_id: int) -> Letter:
     with db.reading() as session:
         notice = session.get_one(Notice, notice_id)
-        last_text = session.scalar(
-            select(Identity.last_text_at).where(
-                Identity.app_id == notice.app_id, Identity.open_id == notice.open_id
-            )
-        )
         return Letter(
             notice.id,
             notice.app_id,
@@ -149,5 +148,4 @@ def _letter(notice_id: int) -> Letter:
             notice.state,
             notice.way,
             notice.created_at,
-            is_window_open=last_text is not None and now() - last_text < WINDOW,
         )
