@@ -176,7 +176,7 @@ def _accounts_of(session: Session) -> dict[int, int]:
         .where(MerchantAccount.is_disabled.is_(False))
         .group_by(MerchantAccount.company_id)
     )
-    return dict(rows)
+    return dict(rows.all())
 
 
 def _batches(session: Session, first: date) -> dict[tuple[int, date], int]:

@@ -126,13 +126,10 @@ def missing(reach: Reach) -> list[MissingRow]:
     first = today - timedelta(days=MISSING_DAYS)
     with db.reading() as session:
         rows = _accounts(session, reach)
-        begun = dict(
-            session.execute(
-                select(Batch.merchant_account_id, func.min(Batch.bill_date)).group_by(
-                    Batch.merchant_account_id
-                )
-            )
+        first_days = select(Batch.merchant_account_id, func.min(Batch.bill_date)).group_by(
+            Batch.merchant_account_id
         )
+        begun = dict(session.execute(first_days).all())
         done = {
             (account_id, day)
             for account_id, day in session.execute(
@@ -181,7 +178,7 @@ def last_tries(session: Session, wanted: Sequence[tuple[int, date]]) -> dict[tup
         .where(account_day.in_(list(wanted)))
         .group_by(FetchRun.merchant_account_id, FetchRun.bill_date)
     )
-    counts = dict(session.execute(newest))
+    counts = dict(session.execute(newest).all())
     rows = session.scalars(select(FetchRun).where(FetchRun.id.in_(list(counts))))
     return {
         (row.merchant_account_id, row.bill_date): TryRow(row.outcome, row.message, row.at, counts[row.id])

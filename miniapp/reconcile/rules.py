@@ -63,6 +63,10 @@ class Found:
         return is_one_sided(self.reasons)
 
 
+KINDS = tuple(_RESOLVES)
+"""Kinds of resolution."""
+
+
 def is_one_sided(reasons: Iterable[str]) -> bool:
     """Is the one reason that a side is missing?"""
     found = list(reasons)
