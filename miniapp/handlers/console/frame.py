@@ -2,12 +2,14 @@
 
 import importlib
 import pkgutil
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from flask import Blueprint, Response, g, redirect, request, url_for
 
+from miniapp.core.errors import Invalid, Missing
 from miniapp.handlers import browsers
 from miniapp.handlers.console import showing
 from miniapp.handlers.console.pages import Page
@@ -16,6 +18,9 @@ from miniapp.stores.rules import Person
 
 NO_PAGES = {"pages", "frame", "showing", "listing"}
 """Files of this folder that hold the frame; every other one must have a PAGE."""
+
+
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ def blueprint() -> Blueprint:
     console.add_url_rule("/", "home", home)
     for name, page in find().items():
         console.register_blueprint(page.blueprint(name))
+    console.before_request(_check_words)
     console.context_processor(_values)
     return console
 
@@ -83,10 +89,20 @@ def groups_for(who: Person, here: str) -> tuple[Group, ...]:
     for name, page in find().items():
         if page.is_open_to(who):
             entry = Entry(page.title, f"console.{name}.index", name == here)
-            groups.setdefault(page.menu or f"\0{name}", []).append(entry)
-    return tuple(
-        Group("" if word.startswith("\0") else word, tuple(entries)) for word, entries in groups.items()
-    )
+            groups.setdefault(page.menu or "", []).append(entry)
+    return tuple(Group(word, tuple(entries)) for word, entries in groups.items())
+
+
+def _check_words() -> None:
+    """No control characters in what is sent: PostgreSQL refuses NUL, and a list would break at the others. A page repeats its filter in the addresses that it builds: there a name of a path, or one of ``url_for``'s own
+    words (``_scheme``), would be taken for something else."""
+    sent = (*request.args.values(), *request.form.values(), *(request.view_args or {}).values())
+    if any(CONTROL.search(str(value)) for value in sent):
+        raise Invalid("core.bad_text")
+    page = find().get((request.blueprint or "").partition(".")[2])
+    arguments = page.arguments if page else frozenset()
+    if any(name.startswith("_") or name in arguments for name in request.args):
+        raise Missing("core.not_found")
 
 
 def _values() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What a page of the console is: a title, a place in the menu, and its routes."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
@@ -38,6 +39,11 @@ class Page:
         for rule, method, handler in self.routes:
             made.add_url_rule(rule, handler.__name__, handler, methods=[method])
         return made
+
+    @property
+    def arguments(self) -> frozenset[str]:
+        """Names that stand in the paths of its routes."""
+        return frozenset(re.findall(r"<(?:\w+:)?(\w+)>", " ".join(rule for rule, _, _ in self.routes)))
 
     def is_open_to(self, who: Person) -> bool:
         """Does the menu show it to this person?"""

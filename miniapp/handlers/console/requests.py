@@ -1,6 +1,7 @@
 """Requests: who holds them, since when, how they came to be so; the cashier on duty answers here too."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Response, flash, redirect, render_template, request, url_for
 
@@ -86,7 +87,7 @@ def approve(code: str) -> Response:
     row = _find(code, "confirm_requests")
     confirming.approve(row.id, version=_version(), by=person().id, origin=guards.address())
     flash(say("console.request.approved", code=row.code))
-    return redirect(url_for(".detail", code=row.code), 303)  # type: ignore[return-value]
+    return redirect(url_for(".detail", code=row.code, **_kept()), 303)  # type: ignore[return-value]
 
 
 @PAGE.post("/<code>/reject")
@@ -97,7 +98,7 @@ def reject(code: str) -> Response:
     reason = request.form.get("words", "").strip() or _reason()
     confirming.reject(row.id, version=_version(), by=person().id, reason=reason, origin=guards.address())
     flash(say("console.request.rejected", code=row.code))
-    return redirect(url_for(".detail", code=row.code), 303)  # type: ignore[return-value]
+    return redirect(url_for(".detail", code=row.code, **_kept()), 303)  # type: ignore[return-value]
 
 
 def _page(found: Detail | None) -> str:
@@ -113,7 +114,7 @@ def _page(found: Detail | None) -> str:
         group=listing.choice("group", GROUPS),
         store=listing.text("store"),
         words=listing.text("q"),
-        kept=request.args.to_dict(),
+        kept=_kept(),
         detail=found,
         reasons=confirming.REASONS,
     )
@@ -151,6 +152,11 @@ def _find(code: str, ability: str) -> RequestRow:
     if row is None:
         raise Missing("core.not_found")
     return row
+
+
+def _kept() -> dict[str, Any]:
+    """The filter, for addresses that come back to it."""
+    return request.args.to_dict()
 
 
 def _version() -> int:

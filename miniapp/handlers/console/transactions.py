@@ -14,7 +14,7 @@ from miniapp.invoices import tracing
 from miniapp.invoices.tracing import Row, Trace
 from miniapp.stores import places
 
-PAGE = Page(title="交易", menu="", order=30)
+PAGE = Page(title="交易", menu="", order=6)
 
 PLATFORMS = ("wechat", "alipay")
 HEADER = (

@@ -128,3 +128,24 @@ def test_signing_in_stands_in_the_trail_with_its_address(house: House) -> None:
     page = house.seat("管理员").see("/console/audit/?subject=staff&who=cashier_a")
 
     assert "登录" in page and "127.0.0.1" in page
+
+
+@pytest.mark.parametrize("login", ["cashier_a\x00", "\x1b[2J", "a" * 5000])
+def test_a_login_that_is_none_is_refused_and_not_a_fault_of_ours(house: House, login: str) -> None:
+    reply = house.stranger().send(LOGIN, page=LOGIN, login=login, password=PASSWORD)
+
+    assert reply.status_code in (401, 422)
+
+
+def test_control_characters_in_an_address_or_a_form_are_refused(house: House) -> None:
+    seat = house.seat("财务甲")
+
+    for address in (
+        "requests/?q=%00",
+        "requests/AB%00",
+        "transactions/?q=%00",
+        "invoices/%00",
+        "audit/?who=%00",
+    ):
+        seat.see(f"/console/{address}", 422)
+    assert seat.send("/console/outbox/1/give-up", why="a\x00b").status_code == 422

@@ -150,3 +150,24 @@ def test_no_page_holds_script_or_style_of_its_own(house: House) -> None:
             page = reply.get_data(as_text=True)
             assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=", page), rule.rule
             assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
+
+
+@SQLITE
+@pytest.mark.parametrize(
+    "words",
+    [
+        "_external=1&_scheme=javascript",
+        "_anchor=x",
+        "code=A",
+        "number=1",
+        "public_id=x",
+        "page=9e9",
+        "q=%00%ff",
+    ],
+)
+def test_strange_words_in_the_address_bend_no_link(house: House, words: str) -> None:
+    seat = house.seat("管理员")
+    for name in ("requests", "invoices", "transactions", "tasks", "outbox", "audit", "printers", "today"):
+        reply = seat.client.get(f"/console/{name}/?{words}")
+        assert reply.status_code in (200, 404, 422), (name, words, reply.status_code)
+        assert "javascript:" not in reply.get_data(as_text=True), name
