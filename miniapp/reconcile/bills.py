@@ -114,12 +114,7 @@ def load(
         raise BillRefused("TRUNCATED", "no_trailer")
     originals = ("platform_trade_no",) if bill.layout.form == "fixed" else ()
     wanted = tuple(dict.fromkeys((*CHECKED, *originals, *columns)))
-    try:
-        con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {bill.rows(wanted)}")
-        bad = con.execute(f"SELECT count(*) FROM {table} WHERE bad").fetchone()
-    except duckdb.Error:
-        bad = (1,)
-    if bad != (0,):
+    if not _loaded(con, bill, table, wanted):
         _explain(con, bill, table, wanted)
     con.execute(f"ALTER TABLE {table} DROP bad")
     _find_originals(con, bill.layout, table)
@@ -249,13 +244,23 @@ def _explain(con: duckdb.DuckDBPyConnection, bill: Bill, table: str, columns: tu
             raise fault.named_member(part.member if len(bill.parts) > 1 else None)
         if part.tail_at is not None:
             bill.parts[number] = _rewritten_in_place(bill.path, part)
+    if not _loaded(con, bill, table, columns):
+        raise BillRefused("BAD_ROW", "not_readable")
+
+
+def _loaded(con: duckdb.DuckDBPyConnection, bill: Bill, table: str, columns: tuple[str, ...]) -> bool:
+    """Read all rows in one pass. False where any is bad but the trailer's own lines, which are taken out again."""
     try:
         con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {bill.rows(columns)}")
-        bad = con.execute(f"SELECT count(*) FROM {table} WHERE bad").fetchone()
-    except duckdb.Error as fault:
-        raise BillRefused("BAD_ROW", "not_readable") from fault
-    if bad != (0,):
-        raise BillRefused("BAD_ROW", "not_readable")
+        bad = con.execute(f"SELECT part, count(*) FROM {table} WHERE bad GROUP BY part").fetchall()
+    except duckdb.Error:
+        return False
+    expected = {number: part.tail_rows() for number, part in enumerate(bill.parts) if part.tail_rows()}
+    if dict(bad) != expected:
+        return False
+    if expected:
+        con.execute(f"DELETE FROM {table} WHERE bad")
+    return True
 
 
 def _rewritten_in_place(path: Path, part: Part) -> Part:

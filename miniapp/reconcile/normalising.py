@@ -1,7 +1,7 @@
 """A part's rows -> normalised rows, as SQL for DuckDB: one SELECT that reads, checks and turns every cell.
 
 The columns are ``NORMALISED``, the figures of the trailer as ``total_0 …``, and ``bad``: true where any cell of the row is
-not what the layout says. ``locating.py`` asks the same questions again in Python to name the cell.
+not what the layout says, and for the lines of a trailer that is read along with the rows of a file in place. ``locating.py`` asks the same questions again in Python to name the cell.
 """
 
 from datetime import date
@@ -58,21 +58,7 @@ def _source(part: Part) -> str:
         f"header=false, skip={skip}, columns={{{types}}}, auto_detect=false, null_padding={str(not fixed).lower()}, "
         f"nullstr={quoted(_NEVER)}, new_line='{newline}', max_line_size=1000000)"
     )
-    return f"(SELECT * FROM {read}{_without_tail(part, names)})"
-
-
-def _without_tail(part: Part, names: list[str]) -> str:
-    """The two lines of a trailer that is read along with the rows of a file in place."""
-    if part.tail_at is None:
-        return ""
-    lines = [line for line in part.tail if line.strip()]
-    same = []
-    for line in lines:
-        cells = line.split(part.delimiter)
-        tests = [f"{name} = {quoted(cell)}" for name, cell in zip(names, cells, strict=False)]
-        tests += [f"{name} IS NULL" for name in names[len(cells) : len(cells) + 1]]
-        same.append("(" + " AND ".join(tests) + ")")
-    return f" WHERE NOT coalesce({names[-1]} IS NULL AND ({' OR '.join(same)}), false)" if same else ""
+    return f"(SELECT * FROM {read})"
 
 
 def quoted(text: str) -> str:

@@ -48,6 +48,10 @@ class Part:
                 if line.strip(" \r\t"):
                     yield number, line.removesuffix("\r")
 
+    def tail_rows(self) -> int:
+        """How many lines of the trailer are read along with the rows: all, of a file that is read where it lies."""
+        return 0 if self.tail_at is None else sum(1 for line in self.tail if line.strip())
+
     def tail_line(self, index: int) -> int:
         """The number in the text of one line of the tail."""
         if self.tail_first_line is None:

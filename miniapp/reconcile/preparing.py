@@ -31,14 +31,13 @@ def in_place(path: Path, found: Recognised) -> Part | None:
         at = data.find(b"\n" + starts.encode(), max(0, len(data) - _TAIL_BYTES)) + 1
         tail = data[at:] if at else b""
         may_be_excel = bool(re.search(rb"E\+", data))
-        # The trailer's lines are told from rows by their text, so no row may look like them.
-        if any(0 <= data.find(b"\n" + line, 0, at) < at - 1 for line in tail.split(b"\n") if line.strip()):
-            return None
     try:
         text = tail.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    if not text or "\x00" in text:
+    lines = _tail_lines(text)
+    # The trailer is read along with the rows and told from them by its width.
+    if not text or "\x00" in text or any(line.count(",") + 1 >= len(found.columns) for line in lines):
         return None
     return Part(
         layout=found.layout,
@@ -51,7 +50,7 @@ def in_place(path: Path, found: Recognised) -> Part | None:
         newline="\r\n" if found.head.split("\n", 1)[0].endswith("\r") else "\n",
         first_line=2,
         backtick=True,
-        tail=_tail_lines(text),
+        tail=lines,
         tail_at=at,
         may_be_excel=may_be_excel,
     )
