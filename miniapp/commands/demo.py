@@ -18,7 +18,8 @@ PLACES = ("index", "customer_a", "customer_b", "cashier_a", "cashier_b", "till",
 
 def demo(arguments: Namespace) -> int:
     """Prepare what is missing, start both processes, say where to look; ends with Ctrl-C or SIGTERM. Raises Refusal."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT too: a shell that starts us in the background has it ignored, and Python then keeps it so.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     at = Addresses(arguments.port)
     with DemoFolder(arguments.data.absolute(), reset=arguments.reset) as folder:
