@@ -57,7 +57,7 @@ def fetch(merchant_account_id: int, bill_date: date) -> Fetched:
 def plan() -> int:
     """Record the fetches that are due: each account's last days without a bill, from 10:10 of the day after.
 
-    Safe to call at any time and often; answers how many were new.
+    A company begins with its first transaction: what its accounts did before is not ours to reconcile. Safe to call at any time and often; answers how many were new.
     """
     today, moment = clock.bill_date(now()), now()
     planned = 0
@@ -65,13 +65,15 @@ def plan() -> int:
         accounts = session.scalars(
             select(MerchantAccount).where(MerchantAccount.is_disabled.is_(False)).order_by(MerchantAccount.id)
         ).all()
+        begun = steps.first_days(session)
         for account in accounts:
-            if account.platform not in gateways.all_kinds():
+            if account.platform not in gateways.all_kinds() or account.company_id not in begun:
                 continue
             for days in range(1, LOOK_BACK_DAYS + 1):
                 bill_date = today - timedelta(days=days)
-                done = steps.deciding_batch(session, account.id, bill_date) is not None
-                if not done and due_at(bill_date) <= moment:
+                if bill_date < begun[account.company_id] or due_at(bill_date) > moment:
+                    continue
+                if steps.deciding_batch(session, account.id, bill_date) is None:
                     planned += _put(session, account.id, bill_date, mark=today.isoformat())
     return planned
 

@@ -12,7 +12,7 @@ from miniapp import db
 from miniapp.core.clock import bill_date as day_of
 from miniapp.core.clock import now
 from miniapp.core.reach import Reach
-from miniapp.reconcile import fetching
+from miniapp.reconcile import fetching, steps
 from miniapp.reconcile.models import Batch, BatchFile, BillFile, FetchRun
 from miniapp.stores.models import MerchantAccount
 
@@ -120,16 +120,13 @@ def files(
 def missing(reach: Reach) -> list[MissingRow]:
     """Days of the last two weeks whose bill is due and that no batch has read, the oldest first.
 
-    A day before an account's first batch or transaction is not missed.
+    A day before the company's first transaction is not missed.
     """
     today, found = day_of(now()), []
     first = today - timedelta(days=MISSING_DAYS)
     with db.reading() as session:
         rows = _accounts(session, reach)
-        first_days = select(Batch.merchant_account_id, func.min(Batch.bill_date)).group_by(
-            Batch.merchant_account_id
-        )
-        begun = dict(session.execute(first_days).all())
+        begun = steps.first_days(session)
         done = {
             (account_id, day)
             for account_id, day in session.execute(
@@ -149,7 +146,7 @@ def missing(reach: Reach) -> list[MissingRow]:
         for back in range(MISSING_DAYS, 0, -1):
             day = today - timedelta(days=back)
             for row in rows:
-                is_begun = row.id in begun and begun[row.id] <= day
+                is_begun = row.company_id in begun and begun[row.company_id] <= day
                 if is_begun and (row.id, day) not in done and fetching.due_at(day) <= now():
                     found.append((row, day))
         tries = last_tries(session, [(row.id, day) for row, day in found])

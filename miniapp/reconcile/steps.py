@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -98,6 +98,12 @@ def newest_batch(session: Session, merchant_account_id: int, bill_date: date) ->
         .order_by(Batch.version.desc())
         .limit(1)
     )
+
+
+def first_days(session: Session) -> dict[int, date]:
+    """Company → the first bill date that it has a batch of: with its first transaction reconciling begins."""
+    query = select(Batch.company_id, func.min(Batch.bill_date)).group_by(Batch.company_id)
+    return dict(session.execute(query).all())
 
 
 def live_difference(session: Session, transaction: TerminalTransaction) -> Difference | None:
