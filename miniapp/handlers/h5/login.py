@@ -3,6 +3,7 @@
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from flask import Blueprint, redirect, request, session, url_for
 from werkzeug.wrappers import Response
@@ -84,7 +85,9 @@ def _page_of_replay(token: str) -> str:
 
 
 def _own_page(back: str) -> str:
-    """A page of ours, whatever is stored; the way in itself leads to the first page."""
+    """A page of ours, whatever is stored; the way in itself leads to the page that it was opened from."""
+    if back.startswith("/c/login?"):
+        back = parse_qs(urlsplit(back).query).get("page", [""])[0]
     inner = back.startswith("/c/") and not back.startswith("/c/login")
     return back if inner and "\\" not in back else url_for("h5.purchases.index")
 

@@ -1,17 +1,20 @@
 """C4 which title, C6 look once more and submit, C7 how far it is."""
 
+from datetime import timedelta
+
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from miniapp.core import codes
 from miniapp.core.errors import Missing, Refused
+from miniapp.handlers.browsers import config
 from miniapp.handlers.guards import address, customer_only, visitor
 from miniapp.handlers.h5.asking import Choice, choice_of
 from miniapp.handlers.h5.groups import breakdown
 from miniapp.handlers.h5.purchases import purchases_page
 from miniapp.handlers.h5.timeline import timeline
 from miniapp.invoices import paper, queries, requesting
-from miniapp.invoices.queries import RequestView
+from miniapp.invoices.queries import DeliveryRow, RequestView
 from miniapp.titles import service as titles
 
 door = Blueprint("requests", __name__, url_prefix="/requests")
@@ -107,4 +110,14 @@ def _confirm_page(choice: Choice, rows: list[queries.PurchaseRow], *, message: s
 
 
 def _progress(view: RequestView) -> dict[str, object]:
-    return {"view": view, "entries": timeline(view), "is_open": view.row.state in queries.OPEN}
+    """What both forms of C7 show; ``deadline``: until when a cashier may answer."""
+    deliveries: tuple[DeliveryRow, ...] = ()
+    if view.row.invoice:
+        deliveries = queries.invoice(view.row.invoice, customer_id=view.customer_id).deliveries
+    hours = timedelta(hours=config().request_expire_hours)
+    return {
+        "view": view,
+        "entries": timeline(view, deliveries),
+        "is_open": view.row.state in queries.OPEN,
+        "deadline": view.row.changed_at + hours if view.row.state == "awaiting_confirmation" else None,
+    }

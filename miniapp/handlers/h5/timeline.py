@@ -1,10 +1,11 @@
 """The timeline of a request (C7): what has been, what is, what follows; steps that were skipped are not shown."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from miniapp.core.text import say
-from miniapp.invoices.queries import OPEN, RequestView
+from miniapp.invoices.queries import OPEN, DeliveryRow, RequestView
 
 AHEAD = {
     "waiting_reconciliation": ("issuing", "issued"),
@@ -25,8 +26,8 @@ class Entry:
     note: str = ""
 
 
-def timeline(view: RequestView) -> list[Entry]:
-    """From 已提交 to the state now, then what is still to come."""
+def timeline(view: RequestView, deliveries: Sequence[DeliveryRow] = ()) -> list[Entry]:
+    """From 已提交 to the state now and what became of the invoice, then what is still to come."""
     state, is_open = view.row.state, view.row.state in OPEN
     passed = _passed(view)
     entries = [Entry(say("h5.asked"), "done", view.row.asked_at)]
@@ -35,7 +36,23 @@ def timeline(view: RequestView) -> list[Entry]:
         phase = "done" if not is_last or state == "issued" else "now" if is_open else "failed"
         note = _note(view) if is_last else ""
         entries.append(Entry(say(f"invoices.state.{name}"), phase, at, note))
+    entries += _delivered(deliveries)
     return entries + [Entry(say(f"invoices.state.{name}"), "ahead") for name in AHEAD.get(state, ())]
+
+
+def _delivered(deliveries: Sequence[DeliveryRow]) -> list[Entry]:
+    """One line for each way that got somewhere, or did not, beyond this page itself."""
+    phases = {"sent": "done", "delivered": "done", "failed": "failed", "unknown": "now"}
+    return [
+        Entry(
+            say("h5.way", way=say(f"invoices.way.{one.way}"), state=say(f"invoices.delivery.{one.state}")),
+            phases[one.state],
+            one.changed_at,
+            one.detail if one.state == "failed" else "",
+        )
+        for one in deliveries
+        if one.way != "page" and one.state in phases
+    ]
 
 
 def _passed(view: RequestView) -> list[tuple[str, datetime]]:

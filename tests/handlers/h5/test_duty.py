@@ -1,13 +1,10 @@
 """K1: the cashier's page. One answer counts; every other changes nothing and says why."""
 
-import pytest
 from sqlalchemy import update
 
 from miniapp import db
 from miniapp.stores.models import Staff
 from tests.handlers.h5.site import Site
-
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 def awaiting(

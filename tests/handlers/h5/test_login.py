@@ -81,6 +81,21 @@ def test_a_page_preview_looks_and_does_not_write(site: Site) -> None:
     assert saved.status == 403 and "使用完整服务" in saved.text
     with db.reading() as session:
         assert session.scalar(select(func.count(Customer.id))) == 0
+    assert phone.open(page.link("重新进入")).path == "/c/titles/new"
+
+
+def test_an_alipay_wallet_comes_in_by_its_own_login(site: Site) -> None:
+    phone = site.phone()
+    phone.agent = "Mozilla/5.0 (iPhone) AlipayClient/10.5"
+    page = phone.open("/c/titles")
+    assert (page.status, page.path) == (200, "/c/titles")
+    with db.reading() as session:
+        assert session.scalars(select(Customer.platform)).all() == ["alipay"]
+
+
+def test_the_way_in_leads_to_no_strangers_page(site: Site) -> None:
+    for stranger in ("https://example.com/", "//example.com/", "/c/login?page=/c/", "/console/"):
+        assert site.another_phone().open(f"/c/login?page={stranger}").path == "/c/"
 
 
 def test_a_chat_link_for_the_other_account_goes_to_that_platform(site: Site) -> None:

@@ -36,11 +36,11 @@ def test_e13_discounts_and_a_part_refund_add_up_to_the_fen(site: Site) -> None:
     site.retailer.refund(number, 5000)
     _, page = confirm_page(site, number)
     facts = page.text
-    assert "¥200.00" in facts and "商家优惠 −¥10.00" in facts and "平台优惠 −¥2.23" in facts
-    assert "实付 ¥187.77" in facts
+    assert "¥200.00" in facts and "商家优惠−¥10.00" in facts and "平台优惠−¥2.23" in facts
+    assert "实付¥187.77" in facts
     left = int(page.values("expected_fen")[0])
     refunded = 18777 - left
-    assert f"已退款 −¥{refunded / 100:.2f}" in facts and f"可开票 ¥{left / 100:.2f}" in facts
+    assert f"已退款−¥{refunded / 100:.2f}" in facts and f"可开票¥{left / 100:.2f}" in facts
     assert f"提交申请 ¥{left / 100:.2f}" in facts
 
 
