@@ -4,13 +4,17 @@ import json
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from miniapp import db
+from miniapp.core.clock import real_now
 from miniapp.outbox import service as outbox
+from miniapp.outbox.models import Work
 from miniapp.outbox.worker import Worker
 from miniapp.payments import steps
 from miniapp.payments.jobs import JOBS
@@ -100,6 +104,15 @@ class Till(Shop):
         """The merchant account of a wallet."""
         with db.reading() as session:
             return steps.till_of(session, self.terminal_id).account(platform)
+
+    def end_leases(self) -> None:
+        """The machine's clock has passed every lease of a worker that is gone."""
+        with db.transaction() as session:
+            session.execute(
+                update(Work)
+                .where(Work.state == "leased")
+                .values(lease_until=real_now() - timedelta(seconds=1))
+            )
 
     def due_in(self, seconds: float) -> None:
         """Let time pass, then do what is due."""
