@@ -39,6 +39,7 @@ def create_app(config: Config) -> Flask:
         MAX_CONTENT_LENGTH=FORM_BYTES,
         MAX_FORM_MEMORY_SIZE=FORM_BYTES,
         WTF_CSRF_TIME_LIMIT=None,
+        WTF_CSRF_SSL_STRICT=False,  # it wants a Referer, which our pages do not send; the token is the guard
         TRUSTED_HOSTS=config.hosts or None,
     )
     app.before_request(_bound)

@@ -162,7 +162,10 @@ def _sentence(fault: Any) -> str:
 
 
 def _read_private(path: Path) -> str:
-    mode = stat.S_IMODE(path.stat().st_mode)
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as error:
+        raise SettingFault(f"{PREFIX}MASTER_KEY_FILE: {path} cannot be read") from error
     if mode & 0o077:
         raise SettingFault(
             f"{PREFIX}MASTER_KEY_FILE: {path} can be read by others (mode {mode:o}); chmod 0400"

@@ -21,6 +21,7 @@ from miniapp.platforms import shared_tokens
 from miniapp.printing import jobs as printing_jobs
 from miniapp.reconcile import jobs as reconcile_jobs
 from miniapp.reconcile import steps as reconcile_steps
+from miniapp.stores import passwords
 
 AFTER: dict[str, tuple[str, ...]] = {
     "Vouched": ("invoices.reconsider_sale",),
@@ -66,6 +67,8 @@ def connect(config: Config) -> None:
     clock.use_offset_file(config.clock_file)
     failpoints.arm(config.failpoints, environment=config.env, seed=config.failpoints_seed)
     vault.use_master(config.master_secret)
+    if config.env == "test":
+        passwords.be_cheap()
     files.use_folder(config.data_dir / "files")
     shared_tokens.use_database()
     balances.listen(invoice_steps.ClaimKeeper())

@@ -11,6 +11,7 @@ from miniapp.chat.models import Notice
 from miniapp.chat.senders import AccountSettings, Answer, Link, Refused, Sender, Sent
 from miniapp.core import files
 from miniapp.core.clock import now
+from miniapp.core.text import say
 from miniapp.invoices import delivering
 from miniapp.outbox.jobs import Done, Later, NeverArrived, Outcome, Task
 from miniapp.stores import service as stores
@@ -134,7 +135,8 @@ def _settle(letter: Letter, state: str, way: str, detail: str) -> None:
         notice.sent_at = now() if state == "sent" else None
         if notice.subject == "invoice" and notice.key.startswith("issued:"):
             verbs = {"sent": "send", "refused": "fail", "unknown": "lose_answer"}
-            delivering.record_in(session, notice.subject_id, "chat", verbs[state], detail=detail)
+            told = "" if state == "sent" else say(f"chat.not_told.{state}")
+            delivering.record_in(session, notice.subject_id, "chat", verbs[state], detail=told)
 
 
 def _letter(notice_id: int) -> Letter:

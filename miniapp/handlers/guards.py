@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from flask import Response, g, redirect, request, url_for
 
-from miniapp.core.errors import Forbidden
+from miniapp.core.errors import Forbidden, Unsigned
 from miniapp.handlers import browsers
 from miniapp.handlers.visitors import Visitor
 from miniapp.stores.rules import Person, known_abilities
@@ -42,6 +42,8 @@ def customer_only(handler: Handler) -> Handler:
     @wraps(handler)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         visitor = browsers.customer()
+        if visitor is None and request.method != "GET":
+            raise Unsigned("h5.session_ended")  # a form may not be sent on to another host
         if visitor is None:
             return browsers.to_platform_login()
         if visitor.is_snapshot and request.method != "GET":

@@ -4,8 +4,6 @@ import json
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from argon2 import PasswordHasher
-from argon2.exceptions import VerificationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -13,7 +11,7 @@ from miniapp.core import audit, codes, vault
 from miniapp.core.clock import now
 from miniapp.core.text import say
 from miniapp.db import Base
-from miniapp.stores import setup
+from miniapp.stores import passwords, setup
 from miniapp.stores.models import (
     ChatAccount,
     Company,
@@ -286,8 +284,8 @@ class Writer:
             self._fault("staff", row.code, "password", "setup.password_needed")
             self.session.expunge(person)
             return
-        if row.password and (is_new or not _is_password(person.password_hash, row.password)):
-            person.password_hash = PasswordHasher().hash(row.password)
+        if row.password and (is_new or not passwords.is_right(person.password_hash, row.password)):
+            person.password_hash = passwords.hashed(row.password)
         self._assign("staff", person, is_new, row, name=row.name, login=row.login)
         self.session.flush()
         wanted = {(role.role, role.scope) for role in row.roles}
@@ -360,10 +358,3 @@ class Writer:
 def write(session: Session, document: setup.Document) -> tuple[list[setup.Fault], dict[str, int]]:
     """Write a document; what ``setup.apply`` calls."""
     return Writer(session).write(document)
-
-
-def _is_password(stored: str, password: str) -> bool:
-    try:
-        return PasswordHasher().verify(stored, password)
-    except VerificationError:
-        return False
