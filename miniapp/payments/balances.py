@@ -3,7 +3,7 @@
 Excess is always ``max(0, claimed - limit)``: one UPDATE writes the three together, and the database checks it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from sqlalchemy import case, select, update
@@ -42,14 +42,17 @@ def listen(listener: Listener | None) -> None:
     _listener = listener
 
 
-def open(session: Session, sale: TerminalTransaction) -> PurchaseBalance:
-    """The balance of a new sale, with its whole limit."""
-    balance = PurchaseBalance(
-        transaction_id=sale.id, limit_fen=_limit(session, sale), claimed_fen=0, excess_fen=0
+def open(
+    session: Session, sale: TerminalTransaction, parts: Iterable[rules.Part], *, platform_discount: str
+) -> None:
+    """The balance of a new sale, with its whole limit; the caller flushes. ``parts``: its tenders."""
+    limit_fen = rules.invoiceable_fen(
+        paid_fen=rules.own_money(parts),
+        refunded_fen=0,
+        platform_discount_fen=sale.platform_discount_fen,
+        platform_discount=platform_discount,
     )
-    session.add(balance)
-    session.flush()
-    return balance
+    session.add(PurchaseBalance(transaction_id=sale.id, limit_fen=limit_fen, claimed_fen=0, excess_fen=0))
 
 
 def lock(session: Session, sale_id: int) -> PurchaseBalance:
@@ -135,6 +138,11 @@ def refunds_of(session: Session, sale_id: int) -> list[rules.GivenBack]:
     return given + [rules.GivenBack(refund_fen, None) for refund_fen in asked]
 
 
+def discount_mode(policy: Mapping[str, Any]) -> str:
+    """A store's setting for the platform's discount: exclude | invoice."""
+    return str(policy.get("platform_discount", "exclude"))
+
+
 def own_money_of(session: Session, sale: TerminalTransaction) -> int:
     """The customer's own money in a sale (or refund), by its tenders."""
     return rules.own_money(_parts(session, [sale.id])[sale.id])
@@ -157,7 +165,7 @@ def _limit(session: Session, sale: TerminalTransaction) -> int:
         paid_fen=paid_fen,
         refunded_fen=refunded_fen,
         platform_discount_fen=sale.platform_discount_fen,
-        platform_discount=policy.get("platform_discount", "exclude"),
+        platform_discount=discount_mode(policy),
     )
 
 

@@ -70,16 +70,19 @@ def enter_sale(
     sale = _row(till, report, source, kind="sale", account_id=account_id, out_trade_no=number)
     session.add(sale)
     session.flush()
-    _add_tenders(session, sale, report.tenders or (Part("wallet", "customer", report.amount_fen),))
+    code = _new_code(session, till.store_code)
+    parts = report.tenders or (Part("wallet", "customer", report.amount_fen),)
+    _add_tenders(session, sale, parts)
     _add_lines(session, sale, report)
     session.add(
         SlipCode(
-            code=_new_code(session, till.store_code),
+            code=code,
             transaction_id=sale.id,
             expires_at=now() + composition.current().slip_life,
         )
     )
-    balances.open(session, sale)
+    balances.open(session, sale, parts, platform_discount=till.platform_discount)
+    session.flush()
     _recorded(session, sale)
     return sale, True
 
@@ -282,7 +285,6 @@ def _add_lines(session: Session, sale: TerminalTransaction, report: Report) -> N
         )
         for position, line in enumerate(report.lines)
     )
-    session.flush()
 
 
 def _recorded(session: Session, row: TerminalTransaction) -> None:
@@ -294,7 +296,7 @@ def _recorded(session: Session, row: TerminalTransaction) -> None:
 def _new_code(session: Session, store_code: str) -> str:
     for _ in range(20):
         code = codes.claim_code(store_code)
-        if session.get(SlipCode, code) is None:
+        if session.scalar(select(SlipCode.transaction_id).where(SlipCode.code == code)) is None:
             return code
     raise RuntimeError("no free claim code was found")
 

@@ -4,13 +4,13 @@ Only "paid, this account, this number, this amount" vouches; refunds that the qu
 """
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from miniapp import db
-from miniapp.core import files
+from miniapp.core import codes, files
 from miniapp.core.clock import now
 from miniapp.core.errors import Missing, Refused
 from miniapp.outbox import service as outbox
@@ -20,6 +20,9 @@ from miniapp.payments.entries import Differs
 from miniapp.payments.events import Vouched
 from miniapp.payments.gateways import Failed, Gateway, NotFound, Paid, PartlyRefunded, Refunded, Refunding
 from miniapp.payments.models import RefundOrder, TerminalTransaction, Vouch
+
+NOT_FOUND_PROVES_AFTER = timedelta(minutes=10)
+"""A platform that does not know the number of a sale so young may know it a moment later: it is asked again."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class _Sale:
     out_trade_no: str
     amount_fen: int
     refund_numbers: tuple[str, ...]
+    recorded_at: datetime
 
 
 @dataclass
@@ -43,17 +47,21 @@ class _Found:
     refunds: list[Refunded] = field(default_factory=list)
     is_revoked: bool = False
     is_silent: bool = False
+    is_early: bool = False
 
 
 def vouch(transaction_id: int) -> bool:
-    """Ask the platform about a sale and keep what it says; True where that proves the payment. Raises Missing."""
-    return _vouch(transaction_id).is_good
+    """Ask the platform about a sale and keep what it says; True where that proves the payment. Raises Missing.
+
+    Where it does not answer, the proof is gone until it does: the work of asking again is recorded with that.
+    """
+    return _vouch(transaction_id, ask_again=True).is_good
 
 
 def look(task: Task) -> Outcome:
     """Work: vouch for a sale; comes back while the platform does not answer."""
     found = _vouch(task.payload["transaction_id"])
-    return Later(found.answer) if found.is_silent else Done(found.answer)
+    return Later(found.answer) if found.is_silent or found.is_early else Done(found.answer)
 
 
 def look_again(task: Task) -> Outcome:
@@ -64,11 +72,11 @@ def look_again(task: Task) -> Outcome:
 VOUCH = Outside(call=look, query=look_again, max_attempts=20, first_delay=timedelta(seconds=2))
 
 
-def _vouch(transaction_id: int) -> _Found:
+def _vouch(transaction_id: int, *, ask_again: bool = False) -> _Found:
     sale, settings = _read(transaction_id)
     found = _ask(gateways.of(settings), settings, sale)
     digest = files.write(found.evidence) if found.evidence else ""
-    _record(sale.id, found, digest)
+    _record(sale.id, found, digest, ask_again=ask_again and (found.is_silent or found.is_early))
     return found
 
 
@@ -83,6 +91,7 @@ def _ask(gateway: Gateway, settings: gateways.MerchantSettings, sale: _Sale) -> 
             evidence,
             is_revoked=isinstance(answer, gateways.Revoked),
             is_silent=isinstance(answer, gateways.Unknown),
+            is_early=isinstance(answer, NotFound) and now() < sale.recorded_at + NOT_FOUND_PROVES_AFTER,
         )
     wrong = gateways.disagreements(
         paid,
@@ -134,7 +143,7 @@ def _judge(
 
 
 @db.retried
-def _record(sale_id: int, found: _Found, digest: str) -> None:
+def _record(sale_id: int, found: _Found, digest: str, *, ask_again: bool) -> None:
     with db.transaction() as session:
         sale = session.get_one(TerminalTransaction, sale_id)
         for refund in found.refunds:
@@ -159,6 +168,9 @@ def _record(sale_id: int, found: _Found, digest: str) -> None:
                 subject_id=sale_id,
                 role="order_query",
             )
+        if ask_again:
+            key = f"again:{sale_id}:{codes.serial()}"
+            outbox.put(session, "payments.vouch", key=key, transaction_id=sale_id)
         outbox.announce(session, Vouched(transaction_id=sale_id, is_good=found.is_good))
 
 
@@ -197,5 +209,7 @@ def _read(transaction_id: int) -> tuple[_Sale, gateways.MerchantSettings]:
             )
         )
         numbers = tuple(dict.fromkeys([*recorded, *asked]))
-        sale = _Sale(row.id, row.merchant_account_id, row.out_trade_no, row.amount_fen, numbers)
+        sale = _Sale(
+            row.id, row.merchant_account_id, row.out_trade_no, row.amount_fen, numbers, row.recorded_at
+        )
     return sale, steps.settings_of(sale.account_id)
