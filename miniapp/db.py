@@ -32,7 +32,7 @@ from sqlalchemy import (
     event,
 )
 from sqlalchemy.engine import Dialect, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 P = ParamSpec("P")
@@ -43,6 +43,9 @@ BigId = BigInteger().with_variant(Integer, "sqlite")
 
 Fen = BigInteger
 """Money in fen."""
+
+PING_AFTER_SECONDS = 1.0
+"""A connection that has rested for so long is asked whether it still lives; asking each time costs as much as a read."""
 
 RETRY_STATES = {"40001", "40P01"}
 RETRY_TIMES = 3
@@ -92,7 +95,13 @@ class _Database:
         self.write_lock = threading.Lock()
         self.engine = _sqlite(url, busy_ms) if self.is_sqlite else _postgresql(url, pool_size)
         self.write = sessionmaker(self.engine, expire_on_commit=False)
-        self.read = sessionmaker(self.engine.execution_options(read_only=True), expire_on_commit=False)
+        self.read = sessionmaker(self._reader(), expire_on_commit=False)
+
+    def _reader(self) -> Engine:
+        """On PostgreSQL each statement reads for itself, as READ COMMITTED does anyway: no BEGIN and no ROLLBACK to wait for."""
+        if self.is_sqlite:
+            return self.engine.execution_options(read_only=True)
+        return self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 _current: _Database | None = None
@@ -209,18 +218,35 @@ def _sqlite(url: str, busy_ms: int) -> Engine:
 
     @event.listens_for(made, "begin")
     def _begin(connection: Any) -> None:
-        read_only = connection.get_execution_options().get("read_only")
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        if connection.get_execution_options().get("read_only"):
+            # Straight to the driver: it waits for nobody, and every read begins with it.
+            connection.connection.driver_connection.execute("BEGIN")
+        else:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return made
 
 
 def _postgresql(url: str, pool_size: int) -> Engine:
-    return create_engine(
+    made = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_pre_ping=True,
         pool_recycle=1800,
         connect_args={"options": "-c statement_timeout=30000 -c timezone=UTC"},
     )
+
+    @event.listens_for(made, "checkin")
+    def _rests(_connection: Any, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @event.listens_for(made, "checkout")
+    def _is_alive(connection: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("rests_since", time.monotonic()) < PING_AFTER_SECONDS:
+            return
+        try:
+            made.dialect.do_ping(connection)
+        except made.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error  # the pool makes another one
+
+    return made
