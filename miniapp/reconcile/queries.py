@@ -1,8 +1,9 @@
 """Reading: is a purchase reconciled? One indexed statement, asked before every decision about an invoice."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import Select, Table, and_, bindparam, select
 from sqlalchemy.orm import Session
 
 from miniapp.payments.models import TerminalTransaction, Vouch
@@ -27,52 +28,66 @@ def proofs_of(session: Session, sale_ids: Iterable[int]) -> dict[int, Proof]:
     """The proofs of many sales, by id; one statement for each 500. Unknown ids are left out."""
     ids, found = list(sale_ids), {}
     for start in range(0, len(ids), CHUNK):
-        for row in session.execute(_facts(ids[start : start + CHUNK])):
-            found[row.id] = proof.decide(
-                batch_done_at=row.done_at,
-                difference=row.difference,
-                vouched_at=row.vouched_at,
-                vouch_is_good=row.is_good,
-                is_closed=row.is_closed,
-            )
+        for row in session.execute(_OF_IDS, {"ids": ids[start : start + CHUNK]}):
+            found[row.id] = proof_in(row)
     return found
 
 
-def _facts(ids: list[int]) -> Select[tuple[int, object, object, object, object, object]]:
-    sale = TerminalTransaction
+def with_proof(sales: Select[Any]) -> Select[Any]:
+    """A statement over the ledger's table, with what ``proof_in`` decides from: a list then needs no second one."""
     blocking = (
-        select(Difference.state)
-        .where(Difference.transaction_id == sale.id, Difference.is_blocking)
-        .order_by(Difference.id.desc())
+        select(_difference.c.state)
+        .where(_difference.c.transaction_id == _sale.c.id, _difference.c.is_blocking)
+        .order_by(_difference.c.id.desc())
         .limit(1)
         .scalar_subquery()
     )
     last_vouch = (
-        select(Vouch.id)
-        .where(Vouch.transaction_id == sale.id)
-        .order_by(Vouch.id.desc())
+        select(_vouch.c.id)
+        .where(_vouch.c.transaction_id == _sale.c.id)
+        .order_by(_vouch.c.id.desc())
         .limit(1)
-        .correlate(sale)
+        .correlate(_sale)
         .scalar_subquery()
     )
     deciding = and_(
-        Batch.merchant_account_id == sale.merchant_account_id,
-        Batch.bill_date == sale.bill_date,
-        Batch.state == "done",
-        Batch.is_superseded.is_(False),
+        _batch.c.merchant_account_id == _sale.c.merchant_account_id,
+        _batch.c.bill_date == _sale.c.bill_date,
+        _batch.c.state == "done",
+        _batch.c.is_superseded.is_(False),
     )
-    day = and_(Day.company_id == sale.company_id, Day.bill_date == sale.bill_date)
+    day = and_(_day.c.company_id == _sale.c.company_id, _day.c.bill_date == _sale.c.bill_date)
     return (
-        select(
-            sale.id,
-            Batch.done_at,
+        sales.add_columns(
+            _batch.c.done_at,
             blocking.label("difference"),
-            Vouch.at.label("vouched_at"),
-            Vouch.is_good,
-            Day.closed_at.is_not(None).label("is_closed"),
+            _vouch.c.at.label("vouched_at"),
+            _vouch.c.is_good.label("vouch_is_good"),
+            _day.c.closed_at.is_not(None).label("is_day_closed"),
         )
-        .outerjoin(Batch, deciding)
-        .outerjoin(Day, day)
-        .outerjoin(Vouch, Vouch.id == last_vouch)
-        .where(sale.id.in_(ids))
+        .outerjoin(_batch, deciding)
+        .outerjoin(_day, day)
+        .outerjoin(_vouch, _vouch.c.id == last_vouch)
     )
+
+
+def proof_in(row: Any) -> Proof:
+    """The proof in a row of a statement that was made ``with_proof``."""
+    return proof.decide(
+        batch_done_at=row.done_at,
+        difference=row.difference,
+        vouched_at=row.vouched_at,
+        vouch_is_good=row.vouch_is_good,
+        is_closed=row.is_day_closed,
+    )
+
+
+def _table(model: Any) -> Table:
+    found: Table = model.__table__
+    return found
+
+
+_sale, _vouch = _table(TerminalTransaction), _table(Vouch)
+_batch, _day, _difference = _table(Batch), _table(Day), _table(Difference)
+_OF_IDS = with_proof(select(_sale.c.id).where(_sale.c.id.in_(bindparam("ids", expanding=True))))
+"""Made once: it is asked at every look at a purchase."""
