@@ -1,25 +1,24 @@
 """Reading for pages and the chat: plain frozen rows."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
 
 from miniapp import db
-from miniapp.core.clock import now
 from miniapp.core.errors import Missing
 from miniapp.core.models import AuditLine
-from miniapp.customers.models import Identity
-from miniapp.invoices import rules
 from miniapp.invoices.issued import delivery as delivery
 from miniapp.invoices.issued import invoice as invoice
 from miniapp.invoices.issued import invoice_by_id as invoice_by_id
 from miniapp.invoices.issued import invoices as invoices
 from miniapp.invoices.issued import invoices_of as invoices_of
 from miniapp.invoices.issued import within as within
-from miniapp.invoices.models import AmountClaim, Invoice, InvoiceRequest
+from miniapp.invoices.models import Invoice, InvoiceRequest
+from miniapp.invoices.purchases import purchases as purchases
+from miniapp.invoices.purchases import purchases_of_request as purchases_of_request
 from miniapp.invoices.rows import DeliveryFound as DeliveryFound
 from miniapp.invoices.rows import DeliveryRow as DeliveryRow
 from miniapp.invoices.rows import InvoiceView as InvoiceView
@@ -28,47 +27,13 @@ from miniapp.invoices.rows import RequestRow as RequestRow
 from miniapp.invoices.rows import RequestView as RequestView
 from miniapp.invoices.rows import Step as Step
 from miniapp.invoices.states import REQUEST
-from miniapp.payments.models import (
-    PurchaseBalance,
-    PurchaseClaim,
-    TerminalTransaction,
-    TransactionState,
-)
-from miniapp.reconcile.queries import Proof, obstacle_to, proofs_of
+from miniapp.reconcile.queries import obstacle_to, proofs_of
 from miniapp.stores.models import Company, Store
 from miniapp.stores.policy import policy_of
 from miniapp.titles.models import Title
 
 OPEN = tuple(state for state in REQUEST.all if state not in REQUEST.ends)
 PAGE = 20
-
-
-def purchases(customer_id: int) -> list[PurchaseRow]:
-    """Sales that a customer has claimed or paid under an own identity, newest first, by company."""
-    with db.reading() as session:
-        identities = (
-            select(Identity.app_id, Identity.open_id).where(Identity.customer_id == customer_id).subquery()
-        )
-        mine = select(PurchaseClaim.transaction_id).where(PurchaseClaim.customer_id == customer_id)
-        paid = (
-            select(TerminalTransaction.id)
-            .join(
-                identities,
-                and_(
-                    TerminalTransaction.payer_app_id == identities.c.app_id,
-                    TerminalTransaction.payer_open_id == identities.c.open_id,
-                ),
-            )
-            .outerjoin(PurchaseClaim, PurchaseClaim.transaction_id == TerminalTransaction.id)
-            .where(PurchaseClaim.transaction_id.is_(None))
-        )
-        condition = or_(TerminalTransaction.id.in_(mine), TerminalTransaction.id.in_(paid))
-        return _purchases(session, condition)
-
-
-def purchases_of_request(session: Session, sale_ids: Sequence[int]) -> list[PurchaseRow]:
-    """The same rows for given sales."""
-    return _purchases(session, TerminalTransaction.id.in_(sale_ids))
 
 
 def requests_of(customer_id: int, *, page: int = 1) -> list[RequestRow]:
@@ -159,84 +124,6 @@ def waiting_by_holder(scopes: Iterable[str]) -> dict[str, tuple[int, datetime | 
     return board
 
 
-def _purchases(session: Session, condition: Any) -> list[PurchaseRow]:
-    revoked = (
-        select(TransactionState.id)
-        .where(TransactionState.transaction_id == TerminalTransaction.id, TransactionState.state == "revoked")
-        .exists()
-    )
-    live_request = (
-        select(InvoiceRequest.public_id)
-        .join(AmountClaim, AmountClaim.request_id == InvoiceRequest.id)
-        .where(AmountClaim.transaction_id == TerminalTransaction.id, AmountClaim.is_live)
-        .limit(1)
-        .scalar_subquery()
-    )
-    query = (
-        select(TerminalTransaction, PurchaseBalance, revoked, live_request)
-        .join(PurchaseBalance, PurchaseBalance.transaction_id == TerminalTransaction.id)
-        .where(TerminalTransaction.kind == "sale", condition)
-        .options(
-            joinedload(TerminalTransaction.store),
-            joinedload(TerminalTransaction.company),
-            joinedload(TerminalTransaction.terminal),
-            selectinload(TerminalTransaction.lines),
-        )
-        .order_by(TerminalTransaction.occurred_at.desc())
-        .limit(200)
-    )
-    rows = session.execute(query).all()
-    proofs = proofs_of(session, [sale.id for sale, *_ in rows])
-    return [
-        _purchase_row(sale, balance, is_revoked, request_of, proofs[sale.id])
-        for sale, balance, is_revoked, request_of in rows
-    ]
-
-
-def _purchase_row(
-    sale: TerminalTransaction,
-    balance: PurchaseBalance,
-    is_revoked: bool,
-    request_of: str | None,
-    proof: Proof,
-) -> PurchaseRow:
-    policy = policy_of(sale.store.policy, sale.store.default_line)
-    has_lines = policy.default_line is not None or (
-        bool(sale.lines) and all(line.tax_category_code and line.tax_rate for line in sale.lines)
-    )
-    facts = rules.Purchase(
-        paid_fen=sale.paid_fen,
-        limit_fen=balance.limit_fen,
-        claimed_fen=balance.claimed_fen,
-        excess_fen=balance.excess_fen,
-        is_revoked=is_revoked,
-        has_live_claim=request_of is not None,
-        has_lines=has_lines,
-        occurred_at=sale.occurred_at,
-    )
-    base_fen = sale.paid_fen + (
-        sale.platform_discount_fen if policy.policy.platform_discount == "invoice" else 0
-    )
-    return PurchaseRow(
-        public_id=sale.public_id,
-        company=sale.company.code,
-        company_name=sale.company.name,
-        store_name=sale.store.name,
-        terminal=sale.terminal.code,
-        out_trade_no=sale.out_trade_no,
-        occurred_at=sale.occurred_at,
-        paid_fen=sale.paid_fen,
-        amount_fen=sale.amount_fen,
-        merchant_discount_fen=sale.merchant_discount_fen,
-        platform_discount_fen=sale.platform_discount_fen,
-        refunded_fen=max(0, base_fen - balance.limit_fen),
-        left_fen=facts.left_fen,
-        obstacle=rules.obstacle(facts, window=timedelta(days=policy.policy.window_days), moment=now()),
-        waits_for_bill=obstacle_to(proof, policy.policy.invoice_after) is not None,
-        request=request_of,
-    )
-
-
 def _request_query() -> Any:
     return (
         select(InvoiceRequest, Store, Company, Invoice)
@@ -300,8 +187,10 @@ def _request_view(
 
 
 def _is_title_changed(session: Session, row: InvoiceRequest) -> bool:
-    changed_at = session.scalar(select(Title.changed_at).where(Title.id == row.title_id))
-    return changed_at is not None and changed_at > row.asked_at
+    """Does the title in the book say something else by now? The request keeps what it was asked with."""
+    title = session.get(Title, row.title_id) if row.title_id is not None else None
+    names = ("type", "name", "taxpayer_no", "address", "phone", "bank", "remark")
+    return title is not None and any(getattr(title, name) != row.buyer.get(name, "") for name in names)
 
 
 def _steps(session: Session, request_id: int) -> list[Step]:
