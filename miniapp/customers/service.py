@@ -2,13 +2,21 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from miniapp import db
 from miniapp.core import audit, sessions
 from miniapp.core.clock import now
 from miniapp.customers.models import Customer, Identity
+
+_identity: Table = Identity.__table__  # type: ignore[assignment]
+_HEARD = (
+    update(_identity)
+    .where(_identity.c.app_id == bindparam("of_app"), _identity.c.open_id == bindparam("of_person"))
+    .values(last_text_at=bindparam("moment"))
+)
+"""Made once: it runs with every message of a chat."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +72,7 @@ def identities(session: Session, customer_id: int) -> list[tuple[str, str]]:
 
 def heard_from(session: Session, app_id: str, open_id: str) -> None:
     """The person has just sent a text: for 48 h service messages may be sent."""
-    session.execute(
-        update(Identity)
-        .where(Identity.app_id == app_id, Identity.open_id == open_id)
-        .values(last_text_at=now())
-    )
+    session.execute(_HEARD, {"of_app": app_id, "of_person": open_id, "moment": now()})
 
 
 def forget(customer_id: int) -> None:
