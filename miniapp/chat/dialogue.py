@@ -1,14 +1,15 @@
 """One turn: a person and a text in, a reply out. The same message again gets the stored reply and does nothing."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from miniapp import db
-from miniapp.chat import intents
-from miniapp.chat.models import Conversation, SeenMessage
+from miniapp.chat import intents, statements
+from miniapp.chat.models import SeenMessage
 from miniapp.chat.turns import Reply, Turn
 from miniapp.core import failpoints
 from miniapp.core.clock import now
@@ -27,16 +28,15 @@ def answer(
 ) -> str:
     """The reply to one text. ``key`` is the message's own identity, the same for every delivery of it."""
     with db.reading() as session:
-        known = _seen(session, account, key)
-        if known is not None:
-            return known
-        customer_id = customers.find(session, app_id, open_id)
-        staff = stores.person_of_identity(session, app_id, open_id)
-        topic, state = _table(session, app_id, open_id)
-    if customer_id is None:
+        met = _meet(session, account, key, app_id, open_id)
+        if met.reply is not None:
+            return met.reply
+        staff = None if met.staff_id is None else stores.person_in(session, met.staff_id)
+    if met.customer_id is None:
         customer = customers.recognise(platform=platform, app_id=app_id, open_id=open_id)
     else:
-        customer = CustomerView(customer_id, platform, app_id, open_id)
+        customer = CustomerView(met.customer_id, platform, app_id, open_id)
+    topic, state = _table(met)
     turn = Turn(
         account, platform, app_id, open_id, text[:LONGEST], key, public_base, customer, staff, topic, state
     )
@@ -47,7 +47,7 @@ def answer(
 def note_event(*, account: str, key: str, reply: str = SILENCE) -> str:
     """An event that needs no conversation: stored once, answered alike each time."""
     with db.reading() as session:
-        known = _seen(session, account, key)
+        known = statements.seen(session, account, key[:200])
     if known is not None:
         return known
     with db.transaction() as session:
@@ -73,39 +73,30 @@ def _remember(turn: Turn, reply: Reply) -> str:
         text = _store(session, turn.account, turn.key, reply.text)
         customers.heard_from(session, turn.app_id, turn.open_id)
         if reply.topic is not None and (reply.topic or turn.topic):
-            session.merge(
-                Conversation(
-                    app_id=turn.app_id,
-                    open_id=turn.open_id,
-                    topic=reply.topic,
-                    state=dict(reply.state),
-                    at=now(),
-                )
+            statements.lay(
+                session,
+                app_id=turn.app_id,
+                open_id=turn.open_id,
+                topic=reply.topic,
+                state=dict(reply.state),
+                at=now(),
             )
     failpoints.hit("inbox.stored")
     return text
 
 
 def _store(session: Session, account: str, key: str, reply: str) -> str:
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    row = {"account": account, "key": key[:200], "reply": reply, "at": now()}
-    done = session.execute(
-        dialect.insert(SeenMessage).values(row).on_conflict_do_nothing(index_elements=["account", "key"])
-    )
-    if done.rowcount == 1:  # type: ignore[attr-defined]
+    if statements.see(session, account=account, key=key[:200], reply=reply, at=now()):
         return reply
-    known = _seen(session, account, key)
+    known = statements.seen(session, account, key[:200])
     return reply if known is None else known
 
 
-def _seen(session: Session, account: str, key: str) -> str | None:
-    return session.scalar(
-        select(SeenMessage.reply).where(SeenMessage.account == account, SeenMessage.key == key[:200])
-    )
+def _meet(session: Session, account: str, key: str, app_id: str, open_id: str) -> statements.Met:
+    return statements.meet(session, account=account, key=key[:200], app_id=app_id, open_id=open_id)
 
 
-def _table(session: Session, app_id: str, open_id: str) -> tuple[str, dict[str, object]]:
-    row = session.get(Conversation, (app_id, open_id))
-    if row is None or row.at < now() - FORGET_TABLE:
+def _table(met: statements.Met) -> tuple[str, Mapping[str, Any]]:
+    if met.at is None or met.at < now() - FORGET_TABLE:
         return "", {}
-    return row.topic, row.state
+    return met.topic or "", met.state or {}
