@@ -7,14 +7,13 @@ from flask import Blueprint, Response, request
 
 from miniapp.chat import dialogue, talking
 from miniapp.core.clock import real_now
-from miniapp.core.errors import Invalid, Missing, Unsigned
+from miniapp.core.errors import Invalid, Unsigned
 from miniapp.core.text import say
 from miniapp.handlers.browsers import config
-from miniapp.handlers.gateways import parsing
+from miniapp.handlers.gateways import accounts, parsing
 from miniapp.handlers.guards import public
 from miniapp.platforms import life_account
 from miniapp.platforms.rsa import public_of
-from miniapp.stores import service as stores
 from miniapp.stores.service import AccountView
 
 CHARSETS = {"gbk": "gbk", "gb2312": "gbk", "utf-8": "utf-8", "utf8": "utf-8"}
@@ -28,7 +27,7 @@ def blueprint() -> Blueprint:
     @door.post("/alipay/<account>/gateway")
     @public
     def receive(account: str) -> Response:
-        settings = _account(account)
+        settings = accounts.account(account, kind="alipay")
         fields = _fields(request.get_data())
         form = dict(fields)
         charset = CHARSETS.get(form.get("charset", "GBK").lower(), "")
@@ -44,13 +43,6 @@ def blueprint() -> Blueprint:
         return _sealed(settings, _take(settings, form))
 
     return door
-
-
-def _account(code: str) -> AccountView:
-    settings = stores.chat_account(code)
-    if settings.kind != "alipay":
-        raise Missing("core.not_found")
-    return settings
 
 
 def _fields(raw: bytes) -> list[tuple[str, str]]:

@@ -15,12 +15,11 @@ from wechatpy.replies import TextReply
 from miniapp.chat import dialogue, menu
 from miniapp.core.clock import now, real_now
 from miniapp.core.codes import public_id
-from miniapp.core.errors import Invalid, Missing, Unsigned
+from miniapp.core.errors import Invalid, Unsigned
 from miniapp.core.text import say
 from miniapp.handlers.browsers import config
-from miniapp.handlers.gateways import parsing
+from miniapp.handlers.gateways import accounts, parsing
 from miniapp.handlers.guards import public
-from miniapp.stores import service as stores
 from miniapp.stores.service import AccountView
 
 log = structlog.get_logger()
@@ -36,14 +35,14 @@ def blueprint() -> Blueprint:
     @door.get("/wechat/<account>/callback")
     @public
     def verify(account: str) -> Response:
-        settings = _account(account)
+        settings = accounts.account(account, kind="wechat")
         _check(settings, "signature", [_argument("timestamp"), _argument("nonce")])
         return Response(_argument("echostr"), content_type="text/plain; charset=utf-8")
 
     @door.post("/wechat/<account>/callback")
     @public
     def receive(account: str) -> Response:
-        settings = _account(account)
+        settings = accounts.account(account, kind="wechat")
         timestamp, nonce = _argument("timestamp"), _argument("nonce")
         _check(settings, "signature", [timestamp, nonce])
         message = _decrypt(settings, request.get_data(), timestamp, nonce)
@@ -53,13 +52,6 @@ def blueprint() -> Blueprint:
         return Response(_encrypt(settings, message, reply), content_type="text/xml; charset=utf-8")
 
     return door
-
-
-def _account(code: str) -> AccountView:
-    settings = stores.chat_account(code)
-    if settings.kind != "wechat":
-        raise Missing("core.not_found")
-    return settings
 
 
 def _argument(name: str) -> str:
