@@ -99,7 +99,11 @@ def _fetch(merchant_account_id: int, bill_date: date) -> Fetched:
         gateway = gateways.of(settings)
     except LookupError:
         return Fetched("failed", say("reconcile.fetch.by_hand", platform=settings.platform))
-    answer = gateway.fetch_bill(bill_date)
+    try:
+        answer = gateway.fetch_bill(bill_date)
+    except ValueError:
+        # A key of the account that is absent or damaged: nothing was sent.
+        return Fetched("failed", say("reconcile.fetch.bad_key", account=settings.code))
     if isinstance(answer, FetchedBill):
         return _take(settings.code, bill_date, answer)
     if isinstance(answer, NotYet):

@@ -40,7 +40,9 @@ def on_recorded(session: Session, transaction: TerminalTransaction) -> None:
         queue_rerun(
             session, difference.merchant_account_id, difference.bill_date, mark=f"row:{transaction.id}"
         )
-    queue_rerun(session, batch.merchant_account_id, batch.bill_date, mark=f"read:{_instant(batch)}")
+    # One re-run for all rows that are late to the same reading: a terminal often brings several at once.
+    mark = f"read:{_instant(batch)}"
+    queue_rerun(session, batch.merchant_account_id, batch.bill_date, mark=mark, delay=RERUN_DELAY)
 
 
 def on_state_changed(session: Session, transaction: TerminalTransaction) -> None:
@@ -119,13 +121,20 @@ def live_difference(session: Session, transaction: TerminalTransaction) -> Diffe
     )
 
 
-def queue_rerun(session: Session, merchant_account_id: int, bill_date: date, *, mark: str) -> None:
+def queue_rerun(
+    session: Session,
+    merchant_account_id: int,
+    bill_date: date,
+    *,
+    mark: str,
+    delay: timedelta = timedelta(),
+) -> None:
     """Record that a day must be run again; one work for each mark."""
     outbox.put(
         session,
         "reconcile.run",
         key=f"{merchant_account_id}:{bill_date}:{mark}",
-        delay=RERUN_DELAY,
+        delay=delay,
         merchant_account_id=merchant_account_id,
         bill_date=bill_date.isoformat(),
     )
