@@ -3,8 +3,6 @@
 import time
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine
-
 from miniapp import db
 from miniapp.core.errors import Missing
 from miniapp.stores import service as stores
@@ -13,7 +11,7 @@ from miniapp.stores.service import AccountView
 REMEMBERED_SECONDS = 2.0
 """A change of the account, also its end, works in each process after so long."""
 
-_known: WeakKeyDictionary[Engine, dict[str, tuple[float, AccountView]]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[object, dict[str, tuple[float, AccountView]]] = WeakKeyDictionary()
 
 
 def account(code: str, *, kind: str) -> AccountView:
