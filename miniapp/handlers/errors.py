@@ -5,6 +5,7 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, jsonify, make_response, render_template, request
+from flask.globals import request_ctx
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
@@ -52,6 +53,10 @@ def _crash(error: Exception) -> Response:
 
 
 def _answer(status: int, code: str, message: str, *, hint: str = "", reference: str = "") -> Response:
+    if request_ctx.url_adapter is None:  # a host that is not ours: no page of ours is shown under it
+        return make_response(
+            (say("errors.foreign_host"), status, {"Content-Type": "text/plain; charset=utf-8"})
+        )
     if request.path.startswith(JSON_PATHS):
         return make_response(jsonify({"error": {"code": code, "message": message, "hint": hint}}), status)
     side = "console" if request.path.startswith("/console") else "h5"

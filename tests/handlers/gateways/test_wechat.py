@@ -19,6 +19,7 @@ from wechatpy.utils import WeChatSigner
 from miniapp import db
 from miniapp.app import create_app
 from miniapp.chat.models import SeenMessage
+from tests.handlers.gateways.clients import client_of
 from tests.people import WECHAT_APP, Retailer
 
 TOKEN, AES_KEY = "stationtoken", "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
@@ -110,7 +111,7 @@ def rows() -> int:
 @pytest.fixture
 def door(retailer: Retailer) -> Iterator[Door]:
     app = create_app(retailer.config)
-    yield Door(app.test_client(), WeChatCrypto(TOKEN, AES_KEY, WECHAT_APP))
+    yield Door(client_of(app), WeChatCrypto(TOKEN, AES_KEY, WECHAT_APP))
 
 
 def test_the_address_is_verified_with_its_echo(door: Door) -> None:
@@ -261,3 +262,9 @@ def test_other_kinds_of_message_get_help(door: Door) -> None:
 def test_an_unknown_account_looks_like_none(door: Door) -> None:
     answer = door.client.post("/wechat/nobody/callback", data=b"<xml/>")
     assert answer.status_code == 404
+
+
+def test_a_foreign_host_is_shown_nothing_of_ours(door: Door) -> None:
+    answer = door.client.get("/c/", headers={"Host": "evil.example"})
+    assert (answer.status_code, answer.content_type) == (400, "text/plain; charset=utf-8")
+    assert b"<" not in answer.data
