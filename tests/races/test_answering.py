@@ -174,3 +174,18 @@ def test_expiry_beside_the_approval_is_one_end(asking_retailer: Retailer) -> Non
         assert isinstance(yes, Refused | Failure) == bool(expired), (yes, expired)
         retailer.settle(rounds=3)
         assert len(issues_of(retailer, request_id)) == (0 if expired else 1)
+
+
+def test_a_platform_that_is_silent_at_the_last_look_is_asked_again(open_retailer: Opened) -> None:
+    """An old proof is asked about once more before the call; silence then must not lose the proof for good."""
+    retailer = open_retailer(policy='{ confirm = "always" }')
+    retailer.on_duty("收银员甲")
+    request_id, version = awaiting(retailer, retailer.sale(8800))
+    retailer.clock.forward(minutes=70)
+    retailer.sync()
+    confirming.approve(request_id, version=version, by=retailer.staff["收银员甲"])
+    retailer.fault("wechat_pay.orderquery", "http_500", times=2)
+
+    retailer.settle(rounds=8)
+
+    assert len(issues_of(retailer, request_id)) == 1
