@@ -28,6 +28,12 @@ def hit(session: Session, scope: str) -> None:
     session.add(LimitHit(scope=scope[:160], at=now()))
 
 
+def take_back(session: Session, scope: str) -> None:
+    """The newest counted attempt was a right one after all."""
+    newest = select(func.max(LimitHit.id)).where(LimitHit.scope == scope[:160]).scalar_subquery()
+    session.execute(delete(LimitHit).where(LimitHit.id == newest).execution_options(synchronize_session=False))
+
+
 def forget(session: Session, *, older_than: timedelta = timedelta(days=2)) -> None:
     """Remove counts that no window can see any more."""
     session.execute(delete(LimitHit).where(LimitHit.at < now() - older_than))

@@ -18,7 +18,7 @@ from miniapp.payments import rules, slips
 from miniapp.payments.events import PurchaseClaimed
 from miniapp.payments.models import PurchaseClaim, SlipCode, TerminalTransaction
 
-GUESSES_AN_HOUR = {"customer": 10, "address": 50, "store": 500, "retailer": 2000}
+GUESSES_AN_HOUR = {"customer": 5, "address": 50, "store": 500, "retailer": 2000}
 """Together at most one expected hit a year (31⁶ codes a store, the exact amount asked as well)."""
 
 _GUESSING = 7_041_126
@@ -56,7 +56,7 @@ def count_guess(customer_id: int, address: str, *, store_part: str) -> None:
         "retailer": "claim",
         "store": f"claim:store:{store_part}",
         "address": f"claim:address:{address}",
-        "customer": f"claim:customer:{customer_id}",
+        "customer": _customer_scope(customer_id),
     }
     with db.transaction() as session:
         if not db.is_sqlite():
@@ -130,7 +130,12 @@ def _bind_by_code(customer_id: int, code: str, amount_fen: int) -> str:
             raise Again("payments.taken") if taken else Refused("payments.slip_needed")
         if not bind(session, sale.id, customer_id, "code"):
             raise Again("payments.taken")
+        limits.take_back(session, _customer_scope(customer_id))  # a person with six slips is no guesser
         return sale.public_id
+
+
+def _customer_scope(customer_id: int) -> str:
+    return f"claim:customer:{customer_id}"
 
 
 def _identities(session: Session, customer_id: int) -> dict[str, str]:

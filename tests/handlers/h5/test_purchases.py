@@ -83,7 +83,7 @@ class TestByCode:
         assert claims() == 0
 
     def test_e5_too_many_misses_pause_with_the_time_that_is_left(self, site: Site) -> None:
-        for _ in range(10):
+        for _ in range(5):
             page = self.find(site, "ABCDEFGHJK", "1.00")
         assert page.status == 404
         page = self.find(site, "ABCDEFGHJK", "1.00")
