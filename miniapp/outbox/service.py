@@ -9,9 +9,10 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import func, insert, or_, select, text, update
+from sqlalchemy import Integer, Table, bindparam, func, insert, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -25,6 +26,91 @@ from miniapp.outbox.models import Attempt, Beat, Event, Work
 CHANNEL = "miniapp_outbox"
 wake = threading.Event()
 """Set when work was committed in this process."""
+
+
+def _table(model: Any) -> Table:
+    found: Table = model.__table__
+    return found
+
+
+# The statements, made once: making them anew for each work costs more than running them.
+_work, _event, _attempt = _table(Work), _table(Event), _table(Attempt)
+_NOTE = insert(_attempt)
+_NEWS = select(_event.c.id).where(_event.c.is_fanned.is_(False)).limit(1)
+_NOTIFY = select(func.pg_notify(CHANNEL, ""))
+_NEW_EVENTS = (
+    select(_event.c.id)
+    .where(_event.c.is_fanned.is_(False))
+    .order_by(_event.c.id)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True)
+)
+_TAKE_EVENTS = (
+    update(_event)
+    .where(_event.c.id.in_(_NEW_EVENTS.scalar_subquery()))
+    .values(is_fanned=True)
+    .returning(_event.c.id, _event.c.name, _event.c.facts)
+)
+_PUT_COLUMNS = ("job", "key", "payload", "state", "due_at", "attempts", "fence", "called", "created_at")
+
+
+def _put(dialect: Any) -> Any:
+    values: dict[str, Any] = {name: bindparam(name) for name in _PUT_COLUMNS}
+    once = dialect.insert(_work).values(values).on_conflict_do_nothing(index_elements=["job", "key"])
+    return once.returning(_work.c.id)
+
+
+_PUT = {"sqlite": _put(sqlite), "postgresql": _put(postgresql)}
+
+
+def _claim(*more: Any) -> Any:
+    due = (
+        select(_work.c.id)
+        .where(
+            or_(
+                (_work.c.state == "ready") & (_work.c.due_at <= bindparam("moment")),
+                (_work.c.state == "leased") & (_work.c.lease_until < bindparam("machine")),
+            ),
+            *more,
+        )
+        .order_by(_work.c.due_at, _work.c.id)
+        .limit(bindparam("most", type_=Integer))
+        .with_for_update(skip_locked=True)
+    )
+    return (
+        update(_work)
+        .where(_work.c.id.in_(due.scalar_subquery()))
+        .values(
+            state="leased",
+            fence=_work.c.fence + 1,
+            attempts=_work.c.attempts + 1,
+            lease_until=bindparam("until"),
+        )
+        .returning(
+            *(_work.c[name] for name in ("id", "job", "key", "payload", "fence", "attempts", "called"))
+        )
+    )
+
+
+_CLAIM = _claim()
+_CLAIM_SOME = _claim(_work.c.job.in_(bindparam("jobs", expanding=True)))
+
+
+@lru_cache(maxsize=32)
+def _changing(names: frozenset[str]) -> Any:
+    """``back`` is no column: it is how many attempts are given back."""
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names - {"back"}}
+    if "back" in names:
+        values["attempts"] = _work.c.attempts - bindparam("new_back")
+    return (
+        update(_work)
+        .where(
+            _work.c.id == bindparam("of_work"),
+            _work.c.fence == bindparam("of_fence"),
+            _work.c.state == "leased",
+        )
+        .values(values)
+    )
 
 
 def put(session: Session, job: str, *, key: str, delay: timedelta | None = None, **payload: Any) -> bool:
@@ -44,10 +130,8 @@ def put(session: Session, job: str, *, key: str, delay: timedelta | None = None,
         "called": False,
         "created_at": moment,
     }
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(Work).values(row).on_conflict_do_nothing(index_elements=["job", "key"])
     # Not rowcount, which is -1 on PostgreSQL for such an insert.
-    is_new = session.execute(statement.returning(Work.id)).first() is not None
+    is_new = session.execute(_PUT[session.get_bind().dialect.name], row).first() is not None
     _wake_later(session)
     return is_new
 
@@ -63,10 +147,8 @@ def announce(session: Session, event: Any) -> None:
 def fan_out(after: Mapping[str, Iterable[str]], *, limit: int = 100) -> int:
     """Turn announced events into work, one work per listening job; answers how many events."""
     with db.transaction() as session:
-        query = select(Event).where(Event.is_fanned.is_(False)).order_by(Event.id).limit(limit)
-        events = session.scalars(query.with_for_update(skip_locked=True)).all()
+        events = sorted(session.execute(_TAKE_EVENTS, {"most": limit}), key=lambda event: event.id)
         for event in events:
-            event.is_fanned = True
             for job in after.get(event.name, ()):
                 put(session, job, key=f"event:{event.id}", **event.facts)
         return len(events)
@@ -75,39 +157,18 @@ def fan_out(after: Mapping[str, Iterable[str]], *, limit: int = 100) -> int:
 def has_news() -> bool:
     """Is there an event that nobody has turned into work yet?"""
     with db.reading() as session:
-        return session.scalar(select(Event.id).where(Event.is_fanned.is_(False)).limit(1)) is not None
+        return session.scalar(_NEWS) is not None
 
 
 def claim(*, limit: int, lease: timedelta, jobs: Iterable[str] | None = None) -> list[tuple[str, bool, Task]]:
     """Lease up to ``limit`` due rows: (job, may a call have gone out unrecorded, task) each."""
     moment, machine = now(), real_now()
+    values: dict[str, Any] = {"moment": moment, "machine": machine, "until": machine + lease, "most": limit}
+    statement = _CLAIM
+    if jobs is not None:
+        statement, values = _CLAIM_SOME, {**values, "jobs": list(jobs)}
     with db.transaction() as session:
-        due = (
-            select(Work.id)
-            .where(
-                or_(
-                    (Work.state == "ready") & (Work.due_at <= moment),
-                    (Work.state == "leased") & (Work.lease_until < machine),
-                )
-            )
-            .order_by(Work.due_at, Work.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        if jobs is not None:
-            due = due.where(Work.job.in_(list(jobs)))
-        rows = session.execute(
-            update(Work)
-            .where(Work.id.in_(due.scalar_subquery()))
-            .values(
-                state="leased",
-                fence=Work.fence + 1,
-                attempts=Work.attempts + 1,
-                lease_until=machine + lease,
-            )
-            .returning(Work.id, Work.job, Work.key, Work.payload, Work.fence, Work.attempts, Work.called)
-            .execution_options(synchronize_session=False)
-        ).all()
+        rows = session.execute(statement, values).all()
     return [
         (row.job, row.called, Task(row.id, row.key, row.payload, row.fence, row.attempts, machine + lease))
         for row in rows
@@ -134,12 +195,7 @@ def finish_many(ended: Iterable[tuple[int, int]]) -> int:
     good = 0
     with db.transaction() as session:
         for work_id, fence in ended:
-            changed = session.execute(
-                update(Work)
-                .where(Work.id == work_id, Work.fence == fence, Work.state == "leased")
-                .values(state="done", ended_at=now(), lease_until=None)
-                .execution_options(synchronize_session=False)
-            ).rowcount  # type: ignore[attr-defined]
+            changed = _change(session, work_id, fence, state="done", ended_at=now(), lease_until=None)
             good += changed
             if not changed:
                 session.add(Attempt(work_id=work_id, fence=fence, at=now(), result="stale"))
@@ -150,7 +206,7 @@ def postpone(work_id: int, *, fence: int, after: timedelta, reason: str, counts:
     """Try again later. ``counts`` False gives the attempt back (waiting for somebody is no failure)."""
     values: dict[str, Any] = {"state": "ready", "due_at": now() + after, "reason": reason[:2000]}
     if not counts:
-        values["attempts"] = Work.attempts - 1
+        values["back"] = 1
     return _settle(work_id, fence, result="later", detail=reason, **values)
 
 
@@ -206,28 +262,26 @@ def _settle(work_id: int, fence: int, *, result: str | None = None, detail: str 
     with db.transaction() as session:
         if "state" in values:
             values["lease_until"] = None
-        changed = session.execute(
-            update(Work)
-            .where(Work.id == work_id, Work.fence == fence, Work.state == "leased")
-            .values(**values)
-            .execution_options(synchronize_session=False)
-        ).rowcount  # type: ignore[attr-defined]
+        changed = _change(session, work_id, fence, **values)
         if result is not None or not changed:
+            found = result if changed else "stale"
             session.execute(
-                insert(Attempt).values(
-                    work_id=work_id,
-                    fence=fence,
-                    at=now(),
-                    result=result if changed else "stale",
-                    detail=detail[:2000],
-                )
+                _NOTE,
+                {"work_id": work_id, "fence": fence, "at": now(), "result": found, "detail": detail[:2000]},
             )
         return bool(changed)
 
 
+def _change(session: Session, work_id: int, fence: int, **values: Any) -> int:
+    """Write to a leased row under its fence; answers how many rows that were: one, or none for a stale fence."""
+    given = {f"new_{name}": value for name, value in values.items()}
+    done = session.execute(_changing(frozenset(values)), {"of_work": work_id, "of_fence": fence, **given})
+    return int(done.rowcount)  # type: ignore[attr-defined]
+
+
 def _wake_later(session: Session) -> None:
     if session.get_bind().dialect.name == "postgresql" and not session.info.get("outbox_notified"):
-        session.execute(select(func.pg_notify(CHANNEL, "")))
+        session.execute(_NOTIFY)
         session.info["outbox_notified"] = True
     db.after_commit(wake.set)
 
