@@ -189,3 +189,19 @@ def test_a_platform_that_is_silent_at_the_last_look_is_asked_again(open_retailer
     retailer.settle(rounds=8)
 
     assert len(issues_of(retailer, request_id)) == 1
+
+
+def test_the_last_look_stops_what_is_not_proved_any_more(open_retailer: Opened) -> None:
+    """Between the approval and the call the platform knows of no payment: the request waits, nothing is issued."""
+    retailer = open_retailer(policy='{ confirm = "always" }')
+    retailer.on_duty("收银员甲")
+    request_id, version = awaiting(retailer, retailer.sale(8800))
+    retailer.clock.forward(minutes=70)
+    retailer.sync()
+    confirming.approve(request_id, version=version, by=retailer.staff["收银员甲"])
+    retailer.fault("wechat_pay.orderquery", "err:ORDERNOTEXIST", times=None)
+
+    retailer.settle(rounds=4)
+
+    assert not issues_of(retailer, request_id)
+    assert len(retailer.tasks()) == 0
