@@ -53,10 +53,10 @@ class Carrying:
         for one in found:
             self._place(one)
         for row in met:
-            if row.id not in self._touched:
+            if id(row) not in self._touched:
                 self._give_back(row)
         for row in own:
-            if row.id not in self._touched:
+            if id(row) not in self._touched:
                 self._turn_up(row, was_blocking[row.id])
         self._age()
         self.session.flush()
@@ -104,7 +104,7 @@ class Carrying:
         live = next((row for row in rows if row.state in LIVE), None)
         for row in rows:
             if row.met_on is not None and today in (row.bill_date, row.met_on) and self._still_met(row, one):
-                self._touched.add(row.id)
+                self._touched.add(id(row))
                 return
         partner = next((row for row in reversed(rows) if self._is_partner(row, one)), None)
         if partner is not None:
@@ -130,7 +130,7 @@ class Carrying:
         return by_persons and is_one_sided(row.reasons) and tuple(row.reasons) != one.reasons
 
     def _meet_row(self, row: Difference, one: Found) -> None:
-        self._touched.add(row.id)
+        self._touched.add(id(row))
         if tuple(row.reasons) == one.reasons and row.met_on is None:
             row.bill_fen = (row.bill_fen or 0) + (one.bill_fen or 0)
             row.met_on = self.batch.bill_date
@@ -155,8 +155,7 @@ class Carrying:
         row.transaction_id, row.ledger_fen, row.store_id = sale.id, sale.amount_fen, sale.store_id
         self._join(row, one, at_once=live is None)
         self.session.add(row)
-        self.session.flush()
-        self._touched.add(row.id)
+        self._touched.add(id(row))
         return True
 
     def _join(self, row: Difference, one: Found, *, at_once: bool = False) -> None:
@@ -200,7 +199,7 @@ class Carrying:
         reasons = reasons or list(one.reasons)
         decided = next((row for row in reversed(rows) if self._is_decided(row, one, reasons)), None)
         if live is None and decided is not None:
-            self._touched.add(decided.id)
+            self._touched.add(id(decided))
             return
         row = live or next((row for row in reversed(rows) if row.settled_how in BY_ITSELF), None)
         if row is None:
@@ -214,8 +213,7 @@ class Carrying:
             reasons, since=row.since, as_of=self.as_of, carry_days=self.carry_days, is_held=row.is_held
         )
         self._set(row, state, reasons)
-        self.session.flush()
-        self._touched.add(row.id)
+        self._touched.add(id(row))
 
     def _is_decided(self, row: Difference, one: Found, reasons: list[str]) -> bool:
         """Have two people settled exactly this already?"""

@@ -118,17 +118,17 @@ def _empty_bill() -> str:
 
 
 def _found(con: duckdb.DuckDBPyConnection) -> list[Found]:
+    con.execute("CREATE OR REPLACE TEMP TABLE odd AS SELECT * FROM compared WHERE has_reason")
     rows = con.execute(
         f"""
         SELECT c.kind, c.key, c.ledger_fen, c.bill_fen, {", ".join(f"c.{reason}" for reason in REASONS)},
                l.id, l.store_id, l.out_trade_no, b.file_id, b.line_no, b.part
-        FROM compared AS c
+        FROM odd AS c
         LEFT JOIN (SELECT kind, key, sub, min(id) AS id, min(store_id) AS store_id, min(out_trade_no) AS out_trade_no
-                   FROM ledger_rows GROUP BY ALL) AS l USING (kind, key, sub)
+                   FROM ledger_rows SEMI JOIN odd USING (kind, key, sub) GROUP BY ALL) AS l USING (kind, key, sub)
         LEFT JOIN (SELECT CASE kind WHEN 'revocation' THEN 'sale' ELSE kind END AS kind, key, sub,
                           unnest(min({{'file_id': file_id, 'line_no': line_no, 'part': part}}))
-                   FROM bill_rows GROUP BY 1, 2, 3) AS b USING (kind, key, sub)
-        WHERE {" OR ".join(f"c.{reason}" for reason in REASONS)}
+                   FROM bill_rows SEMI JOIN odd USING (key, sub) GROUP BY 1, 2, 3) AS b USING (kind, key, sub)
         ORDER BY c.kind, c.key, c.sub
         """
     ).fetchall()

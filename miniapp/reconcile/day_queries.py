@@ -266,7 +266,10 @@ def _account_day(
 ) -> AccountDay:
     totals = batch.totals if batch and batch.totals else {}
     stores = tuple(
-        (names.get(store_id, ""), _sums(sides)) for store_id, sides in totals.get("stores", {}).items()
+        (names.get(store_id, ""), _sums(sides))
+        for store_id, sides in sorted(
+            totals.get("stores", {}).items(), key=lambda one: names.get(one[0], "\uffff")
+        )
     )
     return AccountDay(
         id=account.id,

@@ -43,7 +43,9 @@ def day(house: House) -> House:
     """A sale that agrees, one that is a fen off, one that the bill lacks."""
     for number, fen in (("ORDER001", 1000), ("ORDER002", 2000), ("ORDER003", 3000)):
         sale(house, number, fen)
-    content = bills.wechat("2026-11-23", bills.sale("ORDER001", 1000), bills.sale("ORDER002", 1999), merchant_no=NO)
+    content = bills.wechat(
+        "2026-11-23", bills.sale("ORDER001", 1000), bills.sale("ORDER002", 1999), merchant_no=NO
+    )
     assert hand_in(house.seat("财务甲"), content).status_code == 303
     house.work()
     return house
