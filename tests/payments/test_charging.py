@@ -138,6 +138,19 @@ def test_a_call_that_never_arrived_ends_without_money(till: Till, platform: str)
 
 
 @PLATFORMS
+def test_a_platform_that_does_not_know_the_number_yet_proves_nothing(till: Till, platform: str) -> None:
+    till.platforms.fault(PAY[platform], "commit_then_drop")
+    order = asked(till, platform, hidden_queries=3)
+    charging.charge(till.terminal_id, order)
+    for _ in range(3):
+        till.due_in(5)
+        assert state(till, order) == "paying"
+    till.due_in(5)
+    assert state(till, order) == "paid"
+    assert len(payment(till, order)) == len(till.rows()) == 1
+
+
+@PLATFORMS
 def test_what_stays_unknown_is_told_at_the_deadline_and_settled_later(till: Till, platform: str) -> None:
     till.platforms.fault(PAY[platform], "commit_then_drop")
     till.platforms.fault(QUERY[platform], "drop", times=None)
