@@ -3,7 +3,7 @@
 Excess is always ``max(0, claimed - limit)``: one UPDATE writes the three together, and the database checks it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from sqlalchemy import case, select, update
@@ -138,11 +138,6 @@ def refunds_of(session: Session, sale_id: int) -> list[rules.GivenBack]:
     return given + [rules.GivenBack(refund_fen, None) for refund_fen in asked]
 
 
-def discount_mode(policy: Mapping[str, Any]) -> str:
-    """A store's setting for the platform's discount: exclude | invoice."""
-    return str(policy.get("platform_discount", "exclude"))
-
-
 def own_money_of(session: Session, sale: TerminalTransaction) -> int:
     """The customer's own money in a sale (or refund), by its tenders."""
     return rules.own_money(_parts(session, [sale.id])[sale.id])
@@ -165,7 +160,7 @@ def _limit(session: Session, sale: TerminalTransaction) -> int:
         paid_fen=paid_fen,
         refunded_fen=refunded_fen,
         platform_discount_fen=sale.platform_discount_fen,
-        platform_discount=discount_mode(policy),
+        platform_discount=rules.discount_mode(policy),
     )
 
 

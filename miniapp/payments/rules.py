@@ -71,6 +71,11 @@ def refunded_own(*, paid_fen: int, amount_fen: int, refunds: Iterable[GivenBack]
     return paid_fen if gross >= amount_fen else paid_fen - left
 
 
+def discount_mode(policy: Mapping[str, Any]) -> str:
+    """A store's setting for the platform's discount: exclude | invoice."""
+    return str(policy.get("platform_discount", "exclude"))
+
+
 def invoiceable_fen(
     *, paid_fen: int, refunded_fen: int, platform_discount_fen: int, platform_discount: str
 ) -> int:

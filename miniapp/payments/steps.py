@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from miniapp.core import audit
 from miniapp.core.errors import Missing, Refused
 from miniapp.core.states import States
-from miniapp.payments import balances
+from miniapp.payments import rules
 from miniapp.payments.gateways import MerchantSettings
 from miniapp.payments.models import Charge, RefundOrder
 from miniapp.payments.states import CHARGE, REFUND
@@ -67,7 +67,7 @@ def till_of(session: Session, terminal_id: int) -> Till:
         store_code=store.code,
         store_name=store.name,
         cut_off=store.cut_off,
-        platform_discount=balances.discount_mode(store.policy),
+        platform_discount=rules.discount_mode(store.policy),
         wallets=dict(wallets.all()),
         companies=tuple((since, company) for since, company in companies),
     )
