@@ -101,8 +101,10 @@ def begin(request_id: int, *, public_base: str = "") -> Begun | None:
         request = steps.lock_whole(session, request_id)
         if request.state in ("issuing", "unknown"):
             row = session.scalar(select(OrderRow).where(OrderRow.request_id == request_id))
-            again = row is not None and row.state == "open" and row.acknowledged_at is None
-            return _port_order(row, public_base) if row is not None and again else None
+            if row is None or row.state != "open" or row.acknowledged_at is not None:
+                return None
+            row.sent_at = now()
+            return _port_order(row, public_base)
         if request.state != "approved" or not _last_look(session, request):
             return None
         row = _new_order(session, request)
@@ -187,6 +189,7 @@ def _new_order(session: Session, request: InvoiceRequest) -> OrderRow:
         serial=codes.serial(),
         content=orders.content(session, request, clerk=clerk),
         begun_at=now(),
+        sent_at=now(),
         state="open",
     )
     session.add(row)
@@ -298,8 +301,8 @@ def _settle_open(
         row.acknowledged_at = row.acknowledged_at or now()
     elif request.state == "issuing":
         steps.move(session, request, "lose_answer", why=type(answer).__name__)
-    final_after = _final_after(row)
-    if isinstance(answer, NotFound) and row.acknowledged_at is None and age >= final_after:
+    is_final = now() - row.sent_at >= _final_after(row)
+    if isinstance(answer, NotFound) and row.acknowledged_at is None and is_final:
         return NeverArrived("the channel has no such serial")
     if isinstance(answer, Unknown) and not answer.sent and row.acknowledged_at is None:
         return NeverArrived(answer.reason)

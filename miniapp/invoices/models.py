@@ -117,7 +117,10 @@ class AmountClaim(Base):
 
 
 class IssueOrder(Base):
-    """What was handed, or is about to be handed, to the channel: serial and content frozen before the call."""
+    """What was handed, or is about to be handed, to the channel: serial and content frozen before the call.
+
+    ``sent_at``: when the last call was allowed out; a channel's "not found" proves nothing before some time after it.
+    """
 
     __tablename__ = "issue_order"
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -127,6 +130,7 @@ class IssueOrder(Base):
     serial: Mapped[str] = mapped_column(String(20), unique=True)
     content: Mapped[dict[str, Any]] = mapped_column(JSON)
     begun_at: Mapped[datetime]
+    sent_at: Mapped[datetime]
     acknowledged_at: Mapped[datetime | None]
     last_asked_at: Mapped[datetime | None]
     state: Mapped[str] = mapped_column(String(12), default="open")

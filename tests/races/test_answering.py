@@ -205,3 +205,20 @@ def test_the_last_look_stops_what_is_not_proved_any_more(open_retailer: Opened) 
 
     assert not issues_of(retailer, request_id)
     assert len(retailer.tasks()) == 0
+
+
+def test_a_repeated_order_is_as_young_as_its_last_call(open_retailer: Opened) -> None:
+    """The first call never arrived, the second did without an answer: "not found" proves nothing again for a while."""
+    retailer = open_retailer()
+    request = retailer.ask(retailer.sale(8800))
+    retailer.fault("nuonuo.requestBillingNew", "drop")
+    retailer.fault("nuonuo.requestBillingNew", "commit_then_drop")
+    retailer.fault("nuonuo.queryInvoiceResult", "not_found", times=None)
+    retailer.settle(rounds=3)
+    retailer.settle(rounds=1, step=700)
+    retailer.settle(rounds=3, step=180)
+    retailer.heal()
+    retailer.settle(rounds=10, step=60)
+
+    assert retailer.state(request) == "issued"
+    assert len(issues_of(retailer, confirming.by_public_id(request))) == 1

@@ -741,6 +741,7 @@ def upgrade() -> None:
         sa.Column("serial", sa.String(length=20), nullable=False),
         sa.Column("content", sa.JSON(), nullable=False),
         sa.Column("begun_at", db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("sent_at", db.UtcDateTime(timezone=True), nullable=False),
         sa.Column("acknowledged_at", db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("last_asked_at", db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("state", sa.String(length=12), nullable=False),
