@@ -150,6 +150,8 @@ def _payments(session: Session, payments: list[dict[str, Any]], verdict: Verdict
             if is_ours and refunds.get((number, refund["refund_no"])) != [refund["amount_fen"]]:
                 verdict.lost.append(f"refund {refund['refund_no']} of {number} is not in the ledger")
     there = {row["out_trade_no"]: row for row in payments}
+    strangers = [number for number in sales if there.get(number, {}).get("state") not in ("paid", "revoked")]
+    verdict.double += [f"sale {number} is no payment of the platform" for number in strangers]
     for charge in charges.values():
         one = there.get(charge.out_trade_no)
         if charge.state == "paid" and (one is None or one["state"] != "paid"):

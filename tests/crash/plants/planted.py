@@ -14,9 +14,10 @@ def new_serial_on_retry() -> None:
     begin = issuing.begin
 
     def begin_anew(request_id: int, **more: Any) -> Any:
+        is_repeat = issuing.order_of(request_id) is not None
         begun = begin(request_id, **more)
-        if begun is None:
-            return None
+        if begun is None or not is_repeat:
+            return begun
         return replace(begun, order=replace(begun.order, serial=codes.serial()))
 
     issuing.begin = begin_anew
@@ -61,40 +62,6 @@ def no_idempotent_report() -> None:
         return enter_sale(session, till, report, source=source)
 
     entries.enter_sale = enter_always
-
-
-def number_after_file() -> None:
-    """The number is recorded only once, with the first answer, and a lost one is forgotten: done without a record."""
-    from miniapp.invoices import issuing
-    from miniapp.outbox.jobs import Done
-
-    settle = issuing.settle
-
-    def settle_and_forget(order_id: int, answer: Any) -> Any:
-        settle(order_id, answer)
-        return Done("forgotten")
-
-    issuing.settle = settle_and_forget
-
-
-def print_again() -> None:
-    """A print whose end nobody saw is simply sent again."""
-    from miniapp.outbox.jobs import NeverArrived
-    from miniapp.printing import spool
-
-    look = spool._file_look
-
-    def look_and_repeat(copy: Any, answer: Any) -> Any:
-        from miniapp import db
-
-        with db.transaction() as session:
-            job = spool._get(session, copy.job_id)
-            if job.state == "sending":
-                spool._move(session, job, "prove_unprinted")
-                return NeverArrived("again")
-        return look(copy, answer)
-
-    spool._file_look = look_and_repeat
 
 
 PLANTS: dict[str, Callable[[], None]] = {
