@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, Table, and_, bindparam, exists, select, union_all
+from sqlalchemy import Row, Select, Table, and_, bindparam, exists, func, select, union_all
 from sqlalchemy.orm import Session
 
 from miniapp import db
@@ -63,7 +63,7 @@ def _statement() -> Select[Any]:
             exists()
             .where(_state.c.transaction_id == _sale.c.id, _state.c.state == "revoked")
             .label("is_revoked"),
-            exists().where(of_sale).label("has_lines"),
+            select(func.sum(_line.c.amount_fen)).where(of_sale).scalar_subquery().label("lines_fen"),
             exists().where(of_sale, untaxed).label("has_untaxed_lines"),
             select(_request.c.public_id)
             .join(_amount, _amount.c.request_id == _request.c.id)
@@ -116,7 +116,9 @@ def _purchase_row(row: Row[Any]) -> PurchaseRow:
         excess_fen=row.excess_fen,
         is_revoked=row.is_revoked,
         has_live_claim=row.request is not None,
-        has_lines=store.default_line is not None or (row.has_lines and not row.has_untaxed_lines),
+        has_lines=store.default_line is not None or (row.lines_fen is not None and not row.has_untaxed_lines),
+        lines_fen=None if row.lines_fen is None else int(row.lines_fen),
+        amount_fen=row.amount_fen,
         occurred_at=row.occurred_at,
     )
     base_fen = row.paid_fen + (

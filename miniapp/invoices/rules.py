@@ -7,7 +7,10 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True)
 class Purchase:
-    """What is known of one sale when somebody asks for its invoice. Amounts in fen, 0 or more."""
+    """What is known of one sale when somebody asks for its invoice. Amounts in fen, 0 or more.
+
+    ``lines_fen``: the sum of the reported lines, None where nothing was reported.
+    """
 
     paid_fen: int
     limit_fen: int
@@ -16,6 +19,8 @@ class Purchase:
     is_revoked: bool
     has_live_claim: bool
     has_lines: bool
+    lines_fen: int | None
+    amount_fen: int
     occurred_at: datetime
 
     @property
@@ -34,6 +39,8 @@ def obstacle(purchase: Purchase, *, window: timedelta, moment: datetime) -> str 
         return "invoices.obstacle.under_review"
     if purchase.has_live_claim or purchase.left_fen == 0:
         return "invoices.obstacle.asked"
+    if purchase.lines_fen is not None and purchase.lines_fen != purchase.amount_fen:
+        return "invoices.obstacle.lines_differ"
     if not purchase.has_lines:
         return "invoices.obstacle.no_tax_code"
     if window and moment - purchase.occurred_at > window:

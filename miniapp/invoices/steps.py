@@ -188,6 +188,8 @@ def facts(session: Session, sale: TerminalTransaction, balance: PurchaseBalance)
         is_revoked=revoked is not None,
         has_live_claim=live is not None,
         has_lines=has_tax_lines(session, sale),
+        lines_fen=sum(line.amount_fen for line in sale.lines) if sale.lines else None,
+        amount_fen=sale.amount_fen,
         occurred_at=sale.occurred_at,
     )
 

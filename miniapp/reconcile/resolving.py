@@ -14,7 +14,7 @@ from miniapp.core import audit, clock, files
 from miniapp.core.clock import now
 from miniapp.core.errors import Again, Forbidden, Missing, Refused
 from miniapp.outbox import service as outbox
-from miniapp.payments import entries
+from miniapp.payments import entries, returns
 from miniapp.payments import steps as payments
 from miniapp.payments.models import TerminalTransaction
 from miniapp.payments.reports import Report
@@ -261,7 +261,7 @@ def _supplement(session: Session, difference: Difference, resolution: Resolution
         raise Refused("reconcile.resolve.other_terminal")
     report = _report_of(difference)
     if difference.kind == "sale":
-        row, _ = entries.enter_sale(session, till, report, source="supplemented")
+        row, _ = returns.record_sale(session, till, report, source="supplemented")
     else:
         row, _ = entries.enter_refund(
             session, till, report, _sale_of(session, difference), source="supplemented"

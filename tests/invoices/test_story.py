@@ -1,11 +1,13 @@
 """From a purchase to its invoice, through the chat, the tax channel and back: the everyday way and every turn of it."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from miniapp.core.errors import Again, Forbidden, Missing, Refused
 from miniapp.invoices import confirming, issuing, queries, requesting
+from miniapp.payments.reports import Line
 from tests.people import Opened, Retailer
 
 
@@ -182,6 +184,16 @@ def test_a_company_without_a_channel_gets_a_specimen(open_retailer: Opened) -> N
     assert retailer.state(request) == "issued"
     (invoice,) = retailer.invoices()
     assert invoice.is_specimen and not re.fullmatch(r"\d{20}", invoice.number)
+
+
+def test_lines_that_do_not_add_up_are_not_invoiced(retailer: Retailer) -> None:
+    good = Line("矿泉水", 8800, tax_category_code="1030307040000000000", tax_rate="0.13")
+    number = retailer.sale(8800, lines=[replace(good, amount_fen=8000)])
+    with pytest.raises(Refused, match="不符"):
+        retailer.ask(number, expected_fen=8800)
+    (row,) = queries.purchases(retailer.customer())
+    assert row.obstacle == "invoices.obstacle.lines_differ"
+    retailer.ask(retailer.sale(8800, lines=[good]))
 
 
 class TestCashier:
