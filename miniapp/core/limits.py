@@ -31,7 +31,9 @@ def hit(session: Session, scope: str) -> None:
 def take_back(session: Session, scope: str) -> None:
     """The newest counted attempt was a right one after all."""
     newest = select(func.max(LimitHit.id)).where(LimitHit.scope == scope[:160]).scalar_subquery()
-    session.execute(delete(LimitHit).where(LimitHit.id == newest).execution_options(synchronize_session=False))
+    session.execute(
+        delete(LimitHit).where(LimitHit.id == newest).execution_options(synchronize_session=False)
+    )
 
 
 def forget(session: Session, *, older_than: timedelta = timedelta(days=2)) -> None:

@@ -10,10 +10,11 @@ from miniapp.core.clock import real_now
 from miniapp.core.errors import Invalid, Unsigned
 from miniapp.core.text import say
 from miniapp.handlers.browsers import config
-from miniapp.handlers.gateways import accounts, parsing
+from miniapp.handlers.gateways import parsing
 from miniapp.handlers.guards import public
 from miniapp.platforms import life_account
 from miniapp.platforms.rsa import public_of
+from miniapp.stores import accounts_at_hand
 from miniapp.stores.service import AccountView
 
 CHARSETS = {"gbk": "gbk", "gb2312": "gbk", "utf-8": "utf-8", "utf8": "utf-8"}
@@ -27,7 +28,7 @@ def blueprint() -> Blueprint:
     @door.post("/alipay/<account>/gateway")
     @public
     def receive(account: str) -> Response:
-        settings = accounts.account(account, kind="alipay")
+        settings = accounts_at_hand.account(account, kind="alipay")
         fields = _fields(request.get_data())
         form = dict(fields)
         charset = CHARSETS.get(form.get("charset", "GBK").lower(), "")

@@ -18,8 +18,9 @@ from miniapp.core.codes import public_id
 from miniapp.core.errors import Invalid, Unsigned
 from miniapp.core.text import say
 from miniapp.handlers.browsers import config
-from miniapp.handlers.gateways import accounts, parsing
+from miniapp.handlers.gateways import parsing
 from miniapp.handlers.guards import public
+from miniapp.stores import accounts_at_hand
 from miniapp.stores.service import AccountView
 
 log = structlog.get_logger()
@@ -35,14 +36,14 @@ def blueprint() -> Blueprint:
     @door.get("/wechat/<account>/callback")
     @public
     def verify(account: str) -> Response:
-        settings = accounts.account(account, kind="wechat")
+        settings = accounts_at_hand.account(account, kind="wechat")
         _check(settings, "signature", [_argument("timestamp"), _argument("nonce")])
         return Response(_argument("echostr"), content_type="text/plain; charset=utf-8")
 
     @door.post("/wechat/<account>/callback")
     @public
     def receive(account: str) -> Response:
-        settings = accounts.account(account, kind="wechat")
+        settings = accounts_at_hand.account(account, kind="wechat")
         timestamp, nonce = _argument("timestamp"), _argument("nonce")
         _check(settings, "signature", [timestamp, nonce])
         message = _decrypt(settings, request.get_data(), timestamp, nonce)
