@@ -62,7 +62,11 @@ def test_a_layout_can_be_added_by_a_folder(tmp_path: Path) -> None:
 
     bill = read(text.encode("gb18030"), folders=(tmp_path,))
 
-    assert (bill.layout, bill.totals["sale"]["amount_fen"], bill.totals["refund"]["amount_fen"]) == ("shop.trade", 1250, 200)
+    assert (bill.layout, bill.totals["sale"]["amount_fen"], bill.totals["refund"]["amount_fen"]) == (
+        "shop.trade",
+        1250,
+        200,
+    )
 
 
 def test_real_files_are_read_or_refused() -> None:
