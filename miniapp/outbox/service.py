@@ -35,12 +35,15 @@ def _table(model: Any) -> Table:
 
 # The statements, made once: making them anew for each work costs more than running them.
 _work, _event, _attempt = _table(Work), _table(Event), _table(Attempt)
+_IS_NEW = text(
+    "NOT outbox_event.is_fanned"
+)  # in the words of its partial index, which SQLite compares as text
 _NOTE = insert(_attempt)
-_NEWS = select(_event.c.id).where(_event.c.is_fanned.is_(False)).limit(1)
+_NEWS = select(_event.c.id).where(_IS_NEW).limit(1)
 _NOTIFY = select(func.pg_notify(CHANNEL, ""))
 _NEW_EVENTS = (
     select(_event.c.id)
-    .where(_event.c.is_fanned.is_(False))
+    .where(_IS_NEW)
     .order_by(_event.c.id)
     .limit(bindparam("most", type_=Integer))
     .with_for_update(skip_locked=True)
