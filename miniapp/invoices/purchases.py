@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, Table, and_, bindparam, exists, func, select, union_all
+from sqlalchemy import Row, Select, Table, and_, bindparam, exists, func, select, text, union_all
 from sqlalchemy.orm import Session
 
 from miniapp import db
@@ -47,6 +47,9 @@ _sale, _line, _state = _table(TerminalTransaction), _table(TransactionLine), _ta
 _balance, _claim, _identity = _table(PurchaseBalance), _table(PurchaseClaim), _table(Identity)
 _company, _store, _terminal = _table(Company), _table(Store), _table(Terminal)
 _request, _amount = _table(InvoiceRequest), _table(AmountClaim)
+_IS_LIVE = text(
+    "amount_claim.is_live"
+)  # in the words of its partial index: SQLite does not know "= 1" for the same
 
 
 def _statement() -> Select[Any]:
@@ -67,7 +70,7 @@ def _statement() -> Select[Any]:
             exists().where(of_sale, untaxed).label("has_untaxed_lines"),
             select(_request.c.public_id)
             .join(_amount, _amount.c.request_id == _request.c.id)
-            .where(_amount.c.transaction_id == _sale.c.id, _amount.c.is_live)
+            .where(_amount.c.transaction_id == _sale.c.id, _IS_LIVE)
             .limit(1)
             .scalar_subquery()
             .label("request"),
