@@ -29,6 +29,7 @@ AFTER: dict[str, tuple[str, ...]] = {
     "DifferenceFound": ("invoices.reconsider_sales",),
     "DifferenceSettled": ("invoices.reconsider_sales",),
     "DayClosed": ("invoices.reconsider_day",),
+    "DayReopened": ("invoices.reconsider_day",),
     "ConfirmationNeeded": ("chat.ask_cashiers",),
     "RequestChanged": ("chat.tell_outcome",),
     "InvoiceIssued": ("invoices.fetch_documents",),
