@@ -85,22 +85,24 @@ def make_files(folder: Path, rows: int, *, seed: int = 7) -> tuple[Path, Path]:
     return ledger, bill
 
 
-def main() -> None:
-    """Print one measurement, or the table."""
+def main() -> int:
+    """Print one measurement, or the table; 1 where a ratio is above the limit."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--memory", default="")
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--limit", type=float, default=4.0)
     options = parser.parse_args()
     sizes = [10_000, 100_000, 1_000_000] if options.table else [options.rows]
     print("rows      floor s  compare s  ratio  processor ratio  floor MB  compare MB  differences")
     with tempfile.TemporaryDirectory() as name:
-        for rows in sizes:
-            _measure(Path(name), rows, options.runs, options.memory)
+        ratios = [_measure(Path(name), rows, options.runs, options.memory) for rows in sizes]
+    print(f"limit {options.limit}")
+    return 0 if max(ratios) <= options.limit else 1
 
 
-def _measure(folder: Path, rows: int, runs: int, memory: str) -> None:
+def _measure(folder: Path, rows: int, runs: int, memory: str) -> float:
     ledger, bill = make_files(folder, rows)
     floors, compares = [], []
     for _ in range(runs):  # in turn, so that a busy machine is busy for both
@@ -113,6 +115,7 @@ def _measure(folder: Path, rows: int, runs: int, memory: str) -> None:
         f"{rows:<9} {floor.seconds:7.2f}  {ours.seconds:9.2f}  {ours.seconds / floor.seconds:5.2f}  {processor:15.2f}  "
         f"{floor.peak_mb:8}  {max(each.peak_mb for each in compares):10}  {ours.said}"
     )
+    return ours.seconds / floor.seconds
 
 
 def _run(code: str, *arguments: str) -> Took:
@@ -173,4 +176,4 @@ def _fee(fee: int) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
