@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Select, Table, and_, bindparam, select
+from sqlalchemy import Row, Select, Table, and_, bindparam, select
 from sqlalchemy.orm import Session
 
 from miniapp.payments.models import TerminalTransaction, Vouch
@@ -71,7 +71,7 @@ def with_proof(sales: Select[Any]) -> Select[Any]:
     )
 
 
-def proof_in(row: Any) -> Proof:
+def proof_in(row: Row[tuple[object, ...]]) -> Proof:
     """The proof in a row of a statement that was made ``with_proof``."""
     return proof.decide(
         batch_done_at=row.done_at,
