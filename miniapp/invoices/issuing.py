@@ -15,6 +15,7 @@ from miniapp.core import audit, codes, failpoints, files, tasks, vault
 from miniapp.core.clock import now
 from miniapp.core.errors import Missing
 from miniapp.core.errors import Refused as RuleRefused
+from miniapp.core.models import Task as PersonTask
 from miniapp.invoices import channels, orders, steps
 from miniapp.invoices.channels import (
     Accepted,
@@ -238,6 +239,7 @@ def _settle_done(session: Session, row: OrderRow, request: InvoiceRequest, answe
             steps.move(session, request, "lose_answer", why="foreign answer")
         return Ended("stopped")
     row.state, row.acknowledged_at = "done", row.acknowledged_at or now()
+    _close_task(session, row)
     invoice = _record(session, row, request, answer)
     steps.move(session, request, "issued")
     outbox.announce(session, InvoiceIssued(invoice.id, request.id))
@@ -284,6 +286,7 @@ def _record(session: Session, row: OrderRow, request: InvoiceRequest, answer: Do
 
 def _settle_refused(session: Session, row: OrderRow, request: InvoiceRequest, answer: Refused) -> Outcome:
     row.state, row.detail = "refused", f"{answer.code} {answer.words}"[:500]
+    _close_task(session, row)
     request.reason_key, request.reason = answer.message_key, answer.words[:200] or None
     if answer.alarm:
         _incident(session, row, request, "channel_settings", code=answer.code, words=answer.words[:200])
@@ -316,7 +319,20 @@ def _settle_open(
             code=request.code,
             serial=row.serial,
         )
-    return Later(type(answer).__name__, after=_pause(age), counts=False)
+    return Later(type(answer).__name__, after=_pause(now() - row.sent_at), counts=False)
+
+
+def _close_task(session: Session, row: OrderRow) -> None:
+    """The answer is here after all: nobody need look for it any more."""
+    found = session.scalar(
+        select(PersonTask.id).where(
+            PersonTask.kind == "unknown_invoice",
+            PersonTask.key == f"order:{row.id}",
+            PersonTask.state == "open",
+        )
+    )
+    if found is not None:
+        tasks.close(session, found, by=audit.SYSTEM, outcome=row.state)
 
 
 def _final_after(row: OrderRow) -> timedelta:
