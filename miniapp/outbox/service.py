@@ -189,8 +189,9 @@ def mark_uncalled(work_id: int, *, fence: int) -> bool:
 
 
 def finish(work_id: int, *, fence: int, detail: str = "") -> bool:
-    """Done. False: the fence was stale; only the attempt is kept."""
-    return _settle(work_id, fence, result="done", detail=detail, state="done", ended_at=now())
+    """Done; ``detail`` stays on the row itself. False: the fence was stale, and only that is noted."""
+    kept = {"reason": detail[:2000]} if detail else {}
+    return _settle(work_id, fence, state="done", ended_at=now(), **kept)
 
 
 def finish_many(ended: Iterable[tuple[int, int]]) -> int:

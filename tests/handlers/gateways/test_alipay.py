@@ -116,7 +116,7 @@ def test_a_text_is_acknowledged_at_once_and_answered_by_a_message(door: Door, re
         {"sign": "é"},
         {"sign": ""},
         {"sign_type": "RSA"},
-        {"biz_content": content("改")},
+        {"biz_content": content("改", number="1")},
         {"charset": "big5"},
     ],
     ids=str,
