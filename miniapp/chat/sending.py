@@ -12,6 +12,7 @@ from miniapp.chat.senders import AccountSettings, Answer, Link, Refused, Sender,
 from miniapp.core import files
 from miniapp.core.clock import now
 from miniapp.core.text import say
+from miniapp.customers import logins
 from miniapp.invoices import delivering
 from miniapp.outbox.jobs import Done, Later, NeverArrived, Outcome, Task
 from miniapp.stores import service as stores
@@ -63,16 +64,7 @@ def query(task: Task) -> Outcome | None:
 
 def settings_of(app_id: str) -> AccountSettings:
     """A chat account as its sender wants it."""
-    view = stores.chat_account_of_app(app_id)
-    names = AccountSettings.__dataclass_fields__.keys() - {"code", "kind", "app_id", "name"}
-    values = {**view.settings, **view.secrets}
-    return AccountSettings(
-        view.code,
-        view.kind,
-        view.app_id,
-        view.name,
-        **{name: values[name] for name in names if name in values},
-    )
+    return logins.settings_of(stores.chat_account_of_app(app_id))
 
 
 def _send(letter: Letter, account: AccountSettings, sender: Sender) -> tuple[str, Answer]:

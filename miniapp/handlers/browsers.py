@@ -102,15 +102,7 @@ def account_of_request() -> AccountSettings:
 
 def account_settings(view: stores.AccountView) -> AccountSettings:
     """A chat account as its adapters want it."""
-    names = AccountSettings.__dataclass_fields__.keys() - {"code", "kind", "app_id", "name"}
-    values = {**view.settings, **view.secrets}
-    return AccountSettings(
-        view.code,
-        view.kind,
-        view.app_id,
-        view.name,
-        **{name: values[name] for name in names if name in values},
-    )
+    return logins.settings_of(view)
 
 
 def is_same_browser(mark: str) -> bool:

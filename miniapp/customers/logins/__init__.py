@@ -9,6 +9,7 @@ from typing import Protocol
 
 from miniapp.core import kinds
 from miniapp.core.kinds import Setting as Setting
+from miniapp.stores.service import AccountView
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,19 @@ class Login(Protocol):
         """Where the browser goes for a silent login (base scope); ``state`` is letters and digits."""
 
     def identify(self, code: str) -> Answer: ...
+
+
+def settings_of(view: AccountView) -> AccountSettings:
+    """A chat account as logins and senders want it, from what ``setup`` stored."""
+    names = AccountSettings.__dataclass_fields__.keys() - {"code", "kind", "app_id", "name"}
+    values = {**view.settings, **view.secrets}
+    return AccountSettings(
+        view.code,
+        view.kind,
+        view.app_id,
+        view.name,
+        **{name: values[name] for name in names if name in values},
+    )
 
 
 def of(settings: AccountSettings) -> Login:
